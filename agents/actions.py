@@ -1,0 +1,156 @@
+"""Refits calibrators: one occurrence, one artefact, one ModelEvent, however often the bell rings."""
+
+import hashlib
+import logging
+import threading
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+from django.db import connection, transaction
+
+from agents.calibration import NEEDED_OUTCOMES, fit
+from agents.models import Artefact, OutcomesRead, SettledOutcomes
+from agents.selectors import current_version, next_outcome_seq, settled_outcomes
+from agents.settled import Outcomes, read_outcomes
+from events.actions import ATTEMPTS, HEARTBEAT_S, LeaseLostError, claim_job, finish_job, heartbeat_job, put
+from events.actors import STATION
+from events.models import Job
+from events.streams import CONTROL_WORKER
+from events.types import JobDue, ModelEvent
+
+NAME = "calibrators"
+NOTHING = b"null"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a fit found, not yet stored. ``fresh`` are the outcomes that it read beyond those stored before."""
+
+    outcome: Artefact.Outcome
+    content: bytes
+    reason: str
+    from_seq: int = 0
+    through_seq: int = -1
+    fresh: Outcomes | None = None
+
+
+def refit_calibrators(*, job_id: int, owner: str, journal: Path) -> bool:
+    """Do the job if it is free: read what has settled, fit, store, tell the worker. Return whether this call did it.
+
+    A fit that fails is an outcome too: the worker is told so, since a replay waits for the word.
+    """
+    job = claim_job(job_id=job_id, owner=owner)
+    if job is None:
+        return False
+    due = msgspec.json.decode(job.request, type=JobDue)
+    with _heartbeat(job_id, owner):
+        found = _attempt(job, due, journal)
+    try:
+        _record(job=job, owner=owner, due=due, found=found)
+    except LeaseLostError as error:
+        log.warning("%s: what was found is dropped", error)
+        return False
+    return True
+
+
+def _attempt(job: Job, due: JobDue, journal: Path) -> Fit:
+    try:
+        if job.attempts > ATTEMPTS:
+            return Fit(Artefact.Outcome.FAILED, NOTHING, f"given up after {ATTEMPTS} attempts that never ended")
+        return _fit(due, journal)
+    except Exception as error:  # a replay waits for the word, whatever went wrong
+        log.exception("refit of calibrators for %s failed", due.occurrence)
+        return Fit(Artefact.Outcome.FAILED, NOTHING, f"{type(error).__name__}: {error}"[:500])
+
+
+def _fit(due: JobDue, journal: Path) -> Fit:
+    begin = next_outcome_seq()
+    fresh = read_outcomes(journal, from_seq=begin, through_seq=due.through_seq)
+    together = settled_outcomes()
+    for strategy, pairs in fresh.items():
+        together.setdefault(strategy, []).extend(pairs)
+    counts = ", ".join(f"{strategy} {len(together[strategy])}" for strategy in sorted(together)) or "none"
+    version = current_version(NAME) + 1
+    fitted = {
+        strategy: fit(strategy, version, together[strategy], fitted_through_ns=due.engine_ns)
+        for strategy in sorted(together)
+        if len(together[strategy]) >= NEEDED_OUTCOMES
+    }
+    read = Fit(Artefact.Outcome.UNCHANGED, NOTHING, "", begin, max(due.through_seq, begin - 1), fresh)
+    if not fitted:
+        return replace(read, reason=f"settled outcomes: {counts}; {NEEDED_OUTCOMES} of a strategy are needed")
+    return replace(
+        read, outcome=Artefact.Outcome.FITTED, content=msgspec.json.encode(fitted), reason=f"settled outcomes: {counts}"
+    )
+
+
+@transaction.atomic
+def _record(*, job: Job, owner: str, due: JobDue, found: Fit) -> None:
+    """Store what was found, promise its event and end the job: all of it or nothing."""
+    failed = found.outcome == Artefact.Outcome.FAILED
+    finish_job(job_id=job.id, owner=owner, result=found.content.decode(), error=found.reason if failed else "")
+    _keep(found)
+    version = current_version(NAME) + (found.outcome == Artefact.Outcome.FITTED)
+    event = ModelEvent(
+        name=NAME,
+        version=version,
+        outcome=found.outcome.value,
+        occurrence=due.occurrence,
+        sha256=hashlib.sha256(found.content).hexdigest(),
+        effective_from_ns=due.effective_from_ns,
+        content=msgspec.Raw(found.content),
+        reason=found.reason,
+    )
+    Artefact.objects.create(
+        name=NAME,
+        version=version,
+        occurrence=due.occurrence,
+        outcome=found.outcome,
+        sha256=event.sha256,
+        effective_from_ns=due.effective_from_ns,
+        content=found.content.decode(),
+        reason=found.reason,
+    )
+    put(stream=CONTROL_WORKER, payload=event, actor=STATION, agent_id="calibrators", request_id=f"{NAME}:{due.occurrence}")
+
+
+def _keep(found: Fit) -> None:
+    if found.fresh is None or found.through_seq < found.from_seq:
+        return
+    OutcomesRead.objects.create(from_seq=found.from_seq, through_seq=found.through_seq)
+    for strategy, pairs in found.fresh.items():
+        SettledOutcomes.objects.create(
+            strategy=strategy,
+            from_seq=found.from_seq,
+            through_seq=found.through_seq,
+            scores=array("d", [score for score, _ in pairs]).tobytes(),
+            hits=bytes(hit for _, hit in pairs),
+        )
+
+
+@contextmanager
+def _heartbeat(job_id: int, owner: str) -> Iterator[None]:
+    """Keep the lease while the work goes on; a lease that was lost is found out when the work is to be recorded."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        try:
+            while not stop.wait(HEARTBEAT_S):
+                heartbeat_job(job_id=job_id, owner=owner)
+        except LeaseLostError:
+            log.warning("the lease of job %s was lost", job_id)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=beat, name=f"heartbeat-{job_id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

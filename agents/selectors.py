@@ -1,0 +1,38 @@
+"""Reads of the artefact registry and of the outcomes behind it."""
+
+from array import array
+
+from django.db.models import Max
+
+from agents.models import Artefact, OutcomesRead, SettledOutcomes
+
+
+def current_version(name: str) -> int:
+    """Return the newest fitted version of an artefact, 0 if there is none."""
+    fitted = Artefact.objects.filter(name=name, outcome=Artefact.Outcome.FITTED)
+    return int(fitted.aggregate(newest=Max("version"))["newest"] or 0)
+
+
+def artefact_of(name: str, occurrence: str) -> Artefact | None:
+    """Return what an occurrence brought, None before it has."""
+    return Artefact.objects.filter(name=name, occurrence=occurrence).first()
+
+
+def latest_artefacts(*, limit: int = 50) -> list[Artefact]:
+    """Return the newest entries of the registry, newest first."""
+    return list(Artefact.objects.order_by("-id")[:limit])
+
+
+def next_outcome_seq() -> int:
+    """Return the first record of the execution journal that has not been read for outcomes."""
+    newest = OutcomesRead.objects.aggregate(through=Max("through_seq"))["through"]
+    return 0 if newest is None else int(newest) + 1
+
+
+def settled_outcomes() -> dict[str, list[tuple[float, bool]]]:
+    """Return every stored (score, hit) by strategy, in journal order."""
+    found: dict[str, list[tuple[float, bool]]] = {}
+    for row in SettledOutcomes.objects.order_by("strategy", "from_seq").iterator():
+        scores = array("d", bytes(row.scores))
+        found.setdefault(row.strategy, []).extend(zip(scores, map(bool, bytes(row.hits)), strict=True))
+    return found

@@ -1,0 +1,17 @@
+"""Celery's entry points of this package: parse, call an action, nothing more."""
+
+import os
+import socket
+import uuid
+
+from celery import shared_task
+from django.conf import settings
+
+from agents import actions
+
+
+@shared_task(queue="models", ignore_result=True)  # type: ignore[untyped-decorator] # celery ships no types
+def refit_calibrators(job_id: int) -> bool:
+    """Fit the calibrators of one occurrence; a second ring for the same job does nothing."""
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    return actions.refit_calibrators(job_id=int(job_id), owner=owner, journal=settings.DATA.journal / "execution")

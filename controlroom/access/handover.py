@@ -1,0 +1,31 @@
+"""Hands a one-time password to the person at the station: the terminal if there is one, else a private file. Never a log."""
+
+import os
+import sys
+
+from controlroom.access.actions import OneTime
+from events.paths import DataPaths
+
+NAME = "first-login"
+
+
+def hand_over(paths: DataPaths, made: OneTime, *, terminal: bool) -> str:
+    """Say the password and return where, in words that do not contain it."""
+    until = f"{made.until:%Y-%m-%d %H:%M} UTC"
+    if terminal:
+        sys.stderr.write(f"\n  User {made.username}, one-time password {made.password} (until {until})\n\n")
+        sys.stderr.flush()
+        return f"on this terminal, until {until}"
+    file = paths.secrets / NAME
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = file.with_name(f".{NAME}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as handle:
+        handle.write(f"user: {made.username}\npassword: {made.password}\nuntil: {until}\n")
+    draft.replace(file)
+    return f"in {file}, until {until}"
+
+
+def forget(paths: DataPaths) -> None:
+    """Remove the file: its password has been replaced."""
+    (paths.secrets / NAME).unlink(missing_ok=True)

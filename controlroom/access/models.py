@@ -1,0 +1,69 @@
+"""People, what they may do, and who tried to be one of them."""
+
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+from controlroom.access.permissions import PERMISSIONS, SUPERUSER
+
+
+class User(AbstractUser):
+    """A person. ``is_superuser`` manages people; unlike Django's own it opens no other door."""
+
+    one_time_until = models.DateTimeField(null=True, blank=True, help_text="the password is a one-time one, good until then")
+    password_set_at = models.DateTimeField(null=True, blank=True)
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        """Return whether a role, a personal grant or (for people's accounts alone) being superuser allows this."""
+        if not self.is_active:
+            return False
+        if self.is_superuser and perm in SUPERUSER:
+            return True
+        return any(backend.has_perm(self, perm, obj) for backend in _backends())
+
+    async def ahas_perm(self, perm: str, obj: object = None) -> bool:
+        """As :meth:`has_perm`, from a coroutine."""
+        from asgiref.sync import sync_to_async  # noqa: PLC0415 - only sockets ask this way
+
+        return await sync_to_async(self.has_perm)(perm, obj)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        """Return whether any permission of an app is held."""
+        if self.is_active and self.is_superuser and any(perm.startswith(f"{app_label}.") for perm in SUPERUSER):
+            return True
+        return any(perm.startswith(f"{app_label}.") for perm in self.get_all_permissions())
+
+    @property
+    def must_replace_password(self) -> bool:
+        """Whether the password came from the station and must give way to the person's own."""
+        return self.one_time_until is not None
+
+
+class Station(models.Model):
+    """No table: the thing that the permissions of permissions.py are about."""
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        permissions: ClassVar = list(PERMISSIONS.items())
+
+    def __str__(self) -> str:
+        return "the station"
+
+
+class FailedLogin(models.Model):
+    """A wrong password; a few of them in a row make the next try wait."""
+
+    username = models.CharField(max_length=150, db_index=True)
+    address = models.CharField(max_length=64)
+    at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.username} from {self.address}"
+
+
+def _backends() -> list[object]:
+    from django.contrib.auth import get_backends  # noqa: PLC0415 - the backends import this module
+
+    return [backend for backend in get_backends() if hasattr(backend, "has_perm")]

@@ -1,0 +1,39 @@
+"""Who may do what: the one table of roles. Groups get exactly these permissions after every migration."""
+
+STRATEGY_DEVELOPER = "strategy developer"
+TOURNAMENT_ADMINISTRATOR = "tournament administrator"
+OVERSIGHT = "oversight"
+
+PERMISSIONS = {
+    "view_overview": "see the overview",
+    "view_market": "see the market page",
+    "view_positions": "see positions",
+    "view_orders": "see orders and fills",
+    "view_system": "see processes and lags",
+    "press_kill": "press the kill switch",
+    "release_kill": "release the kill",
+    "change_configuration": "change limits, weights and instruments",
+    "control_replay": "pause, step and speed a replay",
+}
+"""Codename to what it allows, in words."""
+
+_SEE = ("view_overview", "view_market", "view_positions", "view_orders", "view_system", "press_kill", "control_replay")
+
+ROLES: dict[str, tuple[str, ...]] = {
+    STRATEGY_DEVELOPER: _SEE,
+    TOURNAMENT_ADMINISTRATOR: _SEE,
+    OVERSIGHT: (*_SEE, "release_kill", "change_configuration"),
+}
+
+SUPERUSER = frozenset(
+    f"{app}.{verb}_{model}"
+    for app, model in (("access", "user"), ("auth", "group"), ("guardian", "userobjectpermission"))
+    for verb in ("view", "add", "change", "delete")
+) | {"admin.view_logentry", "events.view_outbox", "events.view_job", "risk.view_configurationversion", "agents.view_artefact"}
+"""All that ``is_superuser`` grants: people, and looking at tables. No trading right is among it, nor can one be added here
+by accident: a test compares the two lists."""
+
+
+def named(codename: str) -> str:
+    """Return a permission as ``has_perm`` takes it."""
+    return f"access.{codename}"

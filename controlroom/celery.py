@@ -1,0 +1,61 @@
+"""Celery: the doorbell of work that is not urgent. The row in the database is the job; nothing is lost with a message.
+
+Threads, not processes: a killed worker leaves no orphan behind, and numba's pools survive no fork.
+"""
+
+import importlib
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_init
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlroom.settings")
+
+from django.conf import settings
+
+from controlroom.valkey import server_url
+from events import logs
+
+RING_S = 15.0  # with the lease of events/actions.py, a job whose holder died is taken over within 30 s
+VISIBILITY_S = 12 * 60 * 60
+QUEUES = ("agents", "tournament", "research", "models")
+
+app = Celery("controlroom")
+app.conf.update(
+    broker_url=server_url(settings.DATA, "redis+socket") or "memory://",
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"visibility_timeout": VISIBILITY_S, "socket_timeout": 30.0, "socket_connect_timeout": 2.0},
+    task_queues=[Queue(name) for name in QUEUES],
+    task_default_queue="models",
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    task_publish_retry=False,
+    worker_prefetch_multiplier=1,
+    worker_pool="threads",
+    worker_concurrency=2,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    task_serializer="json",
+    accept_content=["json"],
+    enable_utc=True,
+    timezone="UTC",
+    imports=("agents.tasks", "controlroom.relay.tasks"),
+    beat_schedule={"ring": {"task": "controlroom.relay.tasks.ring_waiting_jobs", "schedule": RING_S}},
+    beat_schedule_filename=str(settings.DATA.run / "celerybeat-schedule"),
+)
+app.set_default()
+
+
+@setup_logging.connect
+def _logging(**_signal: Any) -> None:
+    """Log as every other process does, instead of as Celery would."""
+    logs.configure("celery", settings.DATA if settings.DATA.root.is_dir() else None)
+
+
+@worker_init.connect
+def _warm(**_signal: Any) -> None:
+    """Load what a fit needs before the first one waits for it."""
+    importlib.import_module("scipy.optimize")

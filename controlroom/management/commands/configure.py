@@ -1,0 +1,46 @@
+"""Makes the configuration of this run the current one: settings.toml over the defaults, instruments and source of run.json."""
+
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from engine.configuration import Configuration, SettingsError, Source, load_settings
+from market.instruments import Instrument
+from risk.actions import create_configuration
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What this command needs of the run's description (docs/architecture.md)."""
+
+    source: Source
+    instruments: list[Instrument]
+
+
+class Command(BaseCommand):
+    """``manage.py configure``: run by the supervisor after each migration; changes nothing if nothing differs."""
+
+    help = "Store the configuration of the run that DATA/run/run.json describes. Example: manage.py configure --data-dir var"
+
+    def handle(self, *_arguments: Any, **_options: Any) -> None:
+        """Read, compare, store."""
+        paths = settings.DATA
+        file = paths.run / "run.json"
+        try:
+            run = msgspec.json.decode(file.read_bytes(), type=Run)
+            limits = load_settings(paths.settings)
+        except OSError as error:
+            raise CommandError(f"{file} cannot be read ({error.strerror}); `manage.py run` writes it", returncode=2) from error
+        except msgspec.DecodeError as error:
+            raise CommandError(f"{file}: {error}; `manage.py run` writes it anew", returncode=2) from error
+        except SettingsError as error:
+            raise CommandError(str(error), returncode=2) from error
+
+        def build(version: int) -> bytes:
+            return msgspec.json.encode(
+                Configuration(version=version, mode="PAPER", settings=limits, instruments=run.instruments, source=run.source)
+            )
+
+        made = create_configuration(build=build, actor=None, reason=f"start with {run.source.feed}: {run.source.detail}"[:500])
+        self.stdout.write(f"configuration {made.version}")

@@ -1,0 +1,65 @@
+"""What every page has in common: the station as it is now, as documents of the topics that the page follows."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from controlroom.live.documents import Snapshot, document
+from controlroom.live.source import known_history, read_now
+from controlroom.pages.actions import SPEEDS
+from controlroom.pages.ages import icon, page_title
+
+THEMES = ("dark", "light")
+THEME_COOKIE = "station_theme"
+
+
+def theme_of(request: HttpRequest) -> str:
+    """Return the theme that this browser chose; dark until it does."""
+    chosen = request.COOKIES.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else THEMES[0]
+
+
+def station_page(
+    request: HttpRequest,
+    template: str,
+    *,
+    page: str,
+    topics: tuple[str, ...] = (),
+    context: dict[str, Any] | None = None,
+    now: tuple[Snapshot, str] | None = None,
+) -> HttpResponse:
+    """Render a page with the first data of its topics.
+
+    Parameters
+    ----------
+    page
+        The page's name in the navigation.
+    topics
+        What its socket follows beside the header.
+    now
+        The station if the caller has read it already.
+    """
+    snapshot, trouble = now or read_now(with_extra="system" in topics)
+    documents = {topic: document(topic, snapshot) for topic in ("header", *topics)}
+    if trouble:
+        documents["header"]["trouble"] = trouble
+    header = documents["header"]
+    return render(
+        request,
+        template,
+        {
+            "page": page,
+            "documents": documents,
+            "header": header,
+            "topics": " ".join(documents),
+            "now_ms": snapshot.now_ms,
+            "history": known_history(),
+            "theme": theme_of(request),
+            "speeds": SPEEDS,
+            "title": page_title(header, page),
+            "icon": icon(header),
+            "cancels": header["kpi"].get("open_orders", 0),
+            **(context or {}),
+        },
+    )

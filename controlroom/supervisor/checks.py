@@ -1,0 +1,59 @@
+"""`./station test`: every linter, then every test; with arguments pytest alone, with them."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from controlroom.supervisor.compiled import cache_directory
+from controlroom.supervisor.options import ROOT
+from controlroom.supervisor.programs import THREADS
+
+LINTERS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("ruff check", ("ruff", "check", ".")),
+    ("ruff format", ("ruff", "format", "--check", ".")),
+    ("import-linter", ("importlinter.cli",)),
+    ("djLint", ("djlint", "templates", "controlroom", "--check", "--lint", "--quiet")),
+    ("mypy", ("mypy", ".")),
+)
+PYTEST = ("-n", "2", "--dist", "loadgroup", "-q")
+"""Two workers: conftest.py puts every test that starts a station or a browser into one group: no two run at once."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the linters and the tests; return 0 if all hold, else 1, after saying which did not."""
+    cache = cache_directory()
+    env = {
+        **os.environ,
+        **dict.fromkeys(THREADS, "1"),
+        "NUMBA_CACHE_DIR": str(cache),
+        "STATION_CHECKS_BEGAN": str(time.time()),
+    }
+    failed = [] if arguments else [name for name, command in LINTERS if not _holds(name, command, env)]
+    if failed:
+        _say(f"Did not hold: {', '.join(failed)}.")
+    code = subprocess.run(
+        [sys.executable, "-m", "pytest", *(arguments or PYTEST)], cwd=ROOT, env=env, check=False
+    ).returncode
+    return 1 if failed or code else 0
+
+
+def _holds(name: str, command: Sequence[str], env: dict[str, str]) -> bool:
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, env=env, check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        sys.stderr.write(done.stdout + done.stderr)
+    _say(f"{name:<14} {'failed' if done.returncode else 'ok':<7} {time.monotonic() - began:5.1f} s")
+    return not done.returncode
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

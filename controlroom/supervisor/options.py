@@ -1,0 +1,143 @@
+"""What `run` is told on its command line, parsed and checked before anything else happens."""
+
+import argparse
+import ipaddress
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from controlroom.supervisor.errors import BadInputError, Parser
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_PORT = 8777
+
+EXAMPLE = """example:
+  ./station run
+  ./station run --feed sample --speed max --until-done --json
+  ./station run --feed replay:bars.parquet --symbols AAPL,MSFT --speed 120 --port 9000
+"""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The checked options; ``speed`` is "max", a factor of market time, or None where the command line names none."""
+
+    feed: str
+    symbols: tuple[str, ...]
+    speed: str | float | None
+    data_dir: Path
+    host: str
+    port: int
+    interval_s: int | None
+    stances: Path | None
+    until_done: bool
+    browser: bool
+    json: bool
+
+
+def run_parser() -> argparse.ArgumentParser:
+    """Return the parser of `run`."""
+    parser = Parser(
+        prog="run",
+        allow_abbrev=False,
+        description="Start the whole station and print its address. Ctrl-C stops everything in order.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--feed",
+        default="simulated",
+        help="simulated, sample or replay:PATH[,PATH] (Parquet or CSV; default: simulated)",
+    )
+    parser.add_argument("--symbols", help="comma-separated symbols of the source (default: all)")
+    parser.add_argument("--speed", help='how many times faster than the market, or "max" (default: one bar a second)')
+    parser.add_argument("--interval", help="length of the source's bars in seconds (default: found in the data)")
+    parser.add_argument("--stances", type=Path, help="Parquet file of stances to feed in beside the bars")
+    parser.add_argument("--data-dir", type=Path, default=ROOT / "var", help="where everything is kept (default: var/)")
+    parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", default=str(DEFAULT_PORT), help=f"port of the web pages (default: {DEFAULT_PORT})")
+    parser.add_argument(
+        "--until-done", action="store_true", help="end by itself when the source has ended, and print the result"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result of --until-done as one JSON object")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    return parser
+
+
+def parse_run(argv: list[str]) -> RunOptions:
+    """Return the options, checked as far as that needs no file.
+
+    Raises
+    ------
+    BadInputError
+        naming the argument, its value and what is allowed.
+    """
+    given = run_parser().parse_args(argv)
+    if given.json and not given.until_done:
+        raise BadInputError("--json has nothing to print without --until-done: add it or leave --json out")
+    return RunOptions(
+        feed=given.feed,
+        symbols=_symbols(given.symbols),
+        speed=_speed(given.speed),
+        data_dir=_data_directory(given.data_dir),
+        host=_host(given.host),
+        port=_number("--port", given.port, 1, 65535),
+        interval_s=None if given.interval is None else _number("--interval", given.interval, 1, 86400),
+        stances=None if given.stances is None else given.stances.absolute(),
+        until_done=given.until_done,
+        browser=not (given.no_browser or given.until_done),
+        json=given.json,
+    )
+
+
+def _symbols(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    symbols = tuple(part.strip() for part in text.split(","))
+    if not all(symbols):
+        raise BadInputError(f'--symbols = "{text}" has an empty name; it must be names separated by single commas')
+    if len(set(symbols)) != len(symbols):
+        raise BadInputError(f'--symbols = "{text}" names a symbol twice; name each once')
+    return symbols
+
+
+def _speed(text: str | None) -> str | float | None:
+    if text is None or text == "max":
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.001 <= value <= 1e9:
+        raise BadInputError(f'--speed = "{text}" must be "max" or a number from 0.001 to 1000000000')
+    return value
+
+
+def _number(name: str, text: str, low: int, high: int) -> int:
+    value = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
+    if not low <= value <= high:
+        raise BadInputError(f'{name} = "{text}" must be a whole number from {low} to {high}')
+    return value
+
+
+def _host(text: str) -> str:
+    if text == "localhost":
+        return "127.0.0.1"
+    try:
+        loopback = ipaddress.ip_address(text).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise BadInputError(
+            f'--host = "{text}" is not a loopback address: until the station speaks TLS, only 127.0.0.1, ::1 and '
+            "localhost are allowed "
+            "(reach it from elsewhere through ssh -L)"
+        )
+    return text
+
+
+def _data_directory(path: Path) -> Path:
+    text = str(path.absolute())
+    if any(ord(character) < 32 for character in text) or " ;" in text or " #" in text:
+        raise BadInputError(f'--data-dir = "{path}" must not hold control characters, " ;" or " #"')
+    return path.absolute()

@@ -1,0 +1,57 @@
+"""Is a process ready? Each probe asks the process itself and answers within a quarter of a second."""
+
+import socket
+from collections.abc import Callable
+from contextlib import closing
+
+from controlroom.supervisor import control
+from events.paths import DataPaths
+
+TIMEOUT_S = 0.25
+
+
+def valkey(name: str) -> Callable[[DataPaths], bool]:
+    """Return a probe of an embedded server: asking for a password is an answer, loading is not."""
+
+    def probe(paths: DataPaths) -> bool:
+        with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as line:
+            line.settimeout(TIMEOUT_S)
+            try:
+                line.connect(str(paths.socket(name)))
+                line.sendall(b"PING\r\n")
+                return line.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+            except OSError:
+                return False
+
+    return probe
+
+
+def worker(paths: DataPaths) -> bool:
+    """Return whether the worker answers on its control socket."""
+    try:
+        control.ask(paths, {"op": "status"}, timeout_s=TIMEOUT_S)
+    except control.WorkerAwayError:
+        return False
+    return True
+
+
+def beat(process: str) -> Callable[[DataPaths], bool]:
+    """Return a probe of a process that beats on the bus."""
+
+    def probe(paths: DataPaths) -> bool:
+        return control.beat(paths, process) is not None
+
+    return probe
+
+
+def port(host: str, number: int) -> Callable[[DataPaths], bool]:
+    """Return a probe of a port that somebody should listen on."""
+
+    def probe(_paths: DataPaths) -> bool:
+        try:
+            socket.create_connection((host, number), TIMEOUT_S).close()
+        except OSError:
+            return False
+        return True
+
+    return probe

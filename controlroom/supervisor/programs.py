@@ -1,0 +1,100 @@
+"""The table of processes that `run` starts: in which order they come up and go down, and when each is ready."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from controlroom.supervisor import control, probes
+from controlroom.supervisor.options import ROOT, RunOptions
+from events.embedded import valkey_command
+from events.paths import DataPaths
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+After = Literal["nothing", "servers", "database"]
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised process."""
+
+    name: str
+    command: tuple[str, ...]
+    after: After  # what must be there before it is started
+    stops: int  # programs of a lower number have ended before this one is told to
+    stop_wait_s: float  # from TERM to KILL
+    ready: Callable[[DataPaths], bool] | None  # None: ready when it has lived for a second
+    essential: bool = False  # without it at start there is no station
+
+
+def table(paths: DataPaths, host: str, port: int) -> tuple[Program, ...]:
+    """Return every program of a station with the embedded defaults."""
+    python = sys.executable
+    manage = (python, str(ROOT / "manage.py"))
+    data = ("--data-dir", str(paths.root))
+    celery = (python, "-m", "celery", "-A", "controlroom.celery")
+    web = (
+        python,
+        "-m",
+        "daphne",
+        "-b",
+        host,
+        "-p",
+        str(port),
+        "--no-server-name",
+        "--access-log",
+        os.devnull,
+        "controlroom.asgi:application",
+    )
+    beat_file = ("--schedule", str(paths.run / "celerybeat-schedule"), "--pidfile", "")
+    celery_worker = (
+        *celery,
+        "worker",
+        "--pool",
+        "threads",
+        "--concurrency",
+        "2",
+        "--without-gossip",
+        "--without-mingle",
+        "--loglevel",
+        "info",
+    )
+    programs = (
+        Program("bus", tuple(valkey_command(paths, "bus")), "nothing", 4, 2.0, probes.valkey("bus"), essential=True),
+        Program(
+            "web-cache", tuple(valkey_command(paths, "web")), "nothing", 4, 2.0, probes.valkey("web"), essential=True
+        ),
+        Program("worker", (*manage, "worker", *data), "servers", 1, 4.0, probes.worker),
+        Program("recorder", (*manage, "recorder", *data), "servers", 2, 2.0, probes.beat("recorder")),
+        Program("feed", (*manage, "feed", *data), "servers", 0, 2.0, probes.beat("feed")),
+        Program("relay", (*manage, "relay", *data), "database", 3, 2.0, probes.beat("relay")),
+        Program("web", web, "database", 3, 2.0, probes.port(host, port)),
+        Program("celery", celery_worker, "database", 3, 2.0, None),
+        Program("beat", (*celery, "beat", *beat_file, "--loglevel", "info"), "database", 3, 2.0, None),
+    )
+    return programs if control.embedded_bus() else tuple(program for program in programs if program.name != "bus")
+
+
+def environment(paths: DataPaths, cache: Path, options: RunOptions) -> dict[str, str]:
+    """Return the environment of every child.
+
+    One thread for the numeric libraries: their pools cost memory, none of the station's work is a large matrix product,
+    and a forked pool is a deadlock. Few malloc arenas for the same memory.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CELERY_"))}
+    return {
+        **inherited,
+        **dict.fromkeys(THREADS, "1"),
+        "MALLOC_ARENA_MAX": "2",
+        "NUMBA_CACHE_DIR": str(cache),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(ROOT),
+        "DJANGO_SETTINGS_MODULE": "controlroom.settings",
+        "STATION_DATA_DIR": str(paths.root),
+        "STATION_HOST": options.host,
+        "STATION_FIRST_LOGIN": "0" if options.until_done else "1",
+    }

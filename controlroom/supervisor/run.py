@@ -1,0 +1,108 @@
+"""`run`: check everything, start everything, print the address, and leave nothing behind."""
+
+import json
+import os
+import sys
+import time
+import webbrowser
+from typing import Any
+
+from controlroom.supervisor import console, until_done
+from controlroom.supervisor.compiled import cache_directory
+from controlroom.supervisor.console import Console
+from controlroom.supervisor.describe import describe
+from controlroom.supervisor.directory import DataDirectory, check_port, write_atomically
+from controlroom.supervisor.errors import BadInputError, complain
+from controlroom.supervisor.options import RunOptions, parse_run
+from controlroom.supervisor.programs import environment, table
+from controlroom.supervisor.station import LOOK_S, InterruptedStartError, Station
+from controlroom.supervisor.stop import StopRequest
+from events.embedded import EmbeddedServerError
+from events.paths import DataPaths
+
+READY_S = 180.0
+"""The first start compiles the strategies and the engine; later ones take seconds."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the station until Ctrl-C, or until the source has ended; return 0, 1 or 2."""
+    try:
+        options = parse_run(argv)
+        description = describe(options)
+        with DataDirectory(DataPaths(options.data_dir)) as directory:
+            directory.take(options.port)
+            return _run(options, description, directory)
+    except BadInputError as error:
+        return complain(error)
+
+
+def _run(options: RunOptions, description: dict[str, Any], directory: DataDirectory) -> int:
+    paths, screen, stop = directory.paths, console.for_run(json=options.json), StopRequest()
+    try:
+        directory.refuse_another_source(description)
+        check_port(options.host, options.port)
+        programs = table(paths, options.host, options.port)
+    except (BadInputError, EmbeddedServerError) as error:
+        directory.undo()
+        raise BadInputError(str(error)) from error
+    write_atomically(paths.run / "run.json", json.dumps(description))
+    env = environment(paths, cache_directory(), options)
+    _warn_root(screen)
+    station = Station(paths, programs, screen, stop)
+    try:
+        station.start(env)
+    except BadInputError:
+        station.stop()
+        directory.undo()
+        raise
+    except InterruptedStartError:
+        station.stop()
+        screen.note("Stopped before it had started.")
+        return 1 if options.until_done else 0
+    if options.until_done:
+        return until_done.run(options, description, station, screen, stop)
+    return _until_asked(options, station, screen, stop)
+
+
+def _warn_root(screen: Console) -> None:
+    if os.getuid() == 0:
+        screen.note("Warning: running as root. The station needs no such rights; a user of its own is safer.")
+
+
+def _until_asked(options: RunOptions, station: Station, screen: Console, stop: StopRequest) -> int:
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    address = f"http://{host}:{options.port}/"
+    code = 0
+    try:
+        if station.wait_until_ready(["web"], READY_S):
+            screen.note(f"\n{address}   (Ctrl-C stops everything)")
+            _first_login(station.paths)
+            if (
+                options.browser
+                and os.getuid() != 0
+                and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+            ):
+                webbrowser.open(address)
+        while not stop.wait(LOOK_S) and station.daemon.alive:
+            station.watch.look()
+        if not stop.asked:
+            screen.note("supervisord ended by itself and took every process with it; start again.")
+            code = 1
+    finally:
+        began = time.monotonic()
+        station.stop()
+        screen.note(f"Stopped in {time.monotonic() - began:.1f} s; nothing is left running.")
+    return code
+
+
+def _first_login(paths: DataPaths) -> None:
+    """Tell a person at a terminal the one-time password; elsewhere only where it lies, so that no log ever holds it."""
+    file = paths.secrets / "first-login"
+    try:
+        text = file.read_text().strip()
+    except OSError:
+        return
+    if sys.stderr.isatty():
+        sys.stderr.write(f"First login (once, within 24 h): {text}\n")
+    else:
+        sys.stderr.write(f"First login: the one-time password is in {file}\n")

@@ -1,0 +1,108 @@
+"""One look at all processes, taken a few times a second: who is ready, who died, who has failed."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from controlroom.supervisor.console import Console
+from controlroom.supervisor.crashes import Crashes
+from controlroom.supervisor.daemon import Daemon
+from controlroom.supervisor.directory import write_atomically
+from controlroom.supervisor.programs import Program
+
+SETTLED_S = 1.0  # a process without a probe is ready when it has lived this long
+
+
+@dataclass
+class _Seen:
+    program: Program
+    crashes: Crashes = field(default_factory=Crashes)
+    state: str = "waiting"  # starting, ready, restarting, ended, failed
+    pid: int = 0
+    began: float = 0.0  # monotonic seconds of its last start
+    started_ns: int = 0
+
+
+class Watch:
+    """Knows every process, says what changed, and keeps DATA/run/processes.json for the pages."""
+
+    def __init__(self, daemon: Daemon, programs: Sequence[Program], console: Console) -> None:
+        self._daemon = daemon
+        self._console = console
+        self._seen = {program.name: _Seen(program) for program in programs}
+        self._written = ""
+
+    def start(self, names: Sequence[str]) -> None:
+        """Start these programs."""
+        for name in names:
+            self._daemon.start_program(name)
+            seen = self._seen[name]
+            seen.state, seen.began = "starting", time.monotonic()
+
+    def look(self) -> None:
+        """Take one look."""
+        rows = self._daemon.processes()
+        for name, seen in self._seen.items():
+            if name in rows and seen.state not in {"waiting", "failed"}:
+                self._update(seen, rows[name])
+        self._write()
+
+    def are_ready(self, names: Sequence[str]) -> bool:
+        """Return whether all of them are ready."""
+        return all(self._seen[name].state in {"ready", "ended"} for name in names)
+
+    def crashed(self, names: Sequence[str]) -> str | None:
+        """Return the first of them that has died at least once, if any."""
+        return next((name for name in names if self._seen[name].crashes.restarts), None)
+
+    @property
+    def failed(self) -> list[str]:
+        """Names of the processes that are given up."""
+        return [name for name, seen in self._seen.items() if seen.state == "failed"]
+
+    def _update(self, seen: _Seen, row: dict[str, Any]) -> None:
+        name, pid = seen.program.name, int(row["pid"])
+        if row["statename"] == "EXITED" and row["exitstatus"] == 0:
+            seen.state, seen.pid = "ended", 0
+            return
+        before = seen.crashes.restarts
+        if seen.crashes.see(pid, time.monotonic()):
+            self._daemon.stop_program(name)
+            seen.state, seen.pid = "failed", 0
+            self._console.failed(name, row["stdout_logfile"])
+            return
+        if seen.crashes.restarts > before:
+            seen.state = "restarting"
+            self._console.restarted(name, seen.crashes.restarts)
+        if pid and pid != seen.pid:
+            seen.began, seen.started_ns = time.monotonic(), time.time_ns()
+            seen.state = "starting"
+        seen.pid = pid
+        if pid and seen.state == "starting" and self._is_ready(seen):
+            seen.state = "ready"
+            self._console.up(name, time.monotonic() - seen.began)
+
+    def _is_ready(self, seen: _Seen) -> bool:
+        if seen.program.ready is None:
+            return time.monotonic() - seen.began >= SETTLED_S
+        return seen.program.ready(self._daemon.paths)
+
+    def _write(self) -> None:
+        content = json.dumps(
+            [
+                {
+                    "name": name,
+                    "state": seen.state,
+                    "pid": seen.pid,
+                    "started_ns": seen.started_ns,
+                    "restarts": seen.crashes.restarts,
+                    "failed": seen.state == "failed",
+                }
+                for name, seen in self._seen.items()
+            ]
+        )
+        if content != self._written:
+            write_atomically(self._daemon.paths.run / "processes.json", content)
+            self._written = content

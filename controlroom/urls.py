@@ -1,0 +1,19 @@
+"""Every route of the control room. Who may use it stands in controlroom/access/routes.py, by the name given here."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from controlroom.access import views
+
+urlpatterns = [
+    path("healthz", views.healthz, name="healthz"),
+    path("login", views.log_in, name="login"),
+    path("logout", views.log_out, name="logout"),
+    path("first-password", views.first_password, name="first-password"),
+    path("kill", views.press_kill, name="kill"),
+    path("release", views.release, name="release"),
+    path("admin/", admin.site.urls),
+    path("", include("controlroom.pages.urls")),
+]
+
+handler403 = "controlroom.access.views.refused"

@@ -1,0 +1,132 @@
+"""The complete configuration of a station: one versioned snapshot, journaled as an input of the engine."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from market.instruments import Instrument
+from risk.limits import Limits
+
+DEFAULTS = Path(__file__).with_name("defaults.toml")
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Money the station starts with."""
+
+    currency: str
+    initial_cash: float
+
+
+class Costs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What trading costs on paper, and how much of a bar may be ours."""
+
+    fee_bps: float
+    half_spread_bps: float
+    impact_eta: float
+    volatility_bars: int
+    volume_share: float
+    symbol_budget: float
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the bars come from, as every page names it."""
+
+    feed: str  # the stream's name: replay, sample, simulated
+    label: Literal["SIMULATED", "REPLAY", "SAMPLE", "LIVE"]
+    detail: str  # the file's name, the seed
+    interval_s: int  # the shortest bar length among its symbols
+    waits: bool = True  # time is not the wall clock's: jobs marked so in the phase table are waited for
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator may set: the default file's sections."""
+
+    account: Account
+    weights: dict[str, float]
+    costs: Costs
+    limits: Limits
+    strategies: dict[str, dict[str, float]]
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings, mode, instruments and source, complete; ``version`` grows by one with each change."""
+
+    version: int
+    mode: Literal["PAPER"]
+    settings: Settings
+    instruments: list[Instrument]
+    source: Source
+
+
+class SettingsError(ValueError):
+    """One sentence: the file, the field, the value, what is allowed."""
+
+
+def load_settings(override: Path | None = None) -> Settings:
+    """Return the defaults, with the operator's file laid over them where it exists.
+
+    Raises
+    ------
+    SettingsError
+        if the file cannot be read, is not TOML, or a field is unknown, missing or out of range.
+    """
+    merged = tomllib.loads(DEFAULTS.read_text())
+    name = DEFAULTS.name
+    if override is not None and override.exists():
+        name = str(override)
+        try:
+            given = tomllib.loads(override.read_text())
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"settings {name} cannot be read ({error}); make it a readable UTF-8 file or move it away") from error
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"settings {name} is not TOML: {error}") from error
+        _merge(merged, given)
+    try:
+        settings = msgspec.convert(merged, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"settings {name}: {error}") from error
+    _check(settings, name)
+    return settings
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def _check(settings: Settings, name: str) -> None:
+    limits, costs = settings.limits, settings.costs
+    ranges: list[tuple[str, float, float, float]] = [
+        ("account.initial_cash", settings.account.initial_cash, 1.0, 1e9),
+        ("costs.fee_bps", costs.fee_bps, 0.0, 1000.0),
+        ("costs.half_spread_bps", costs.half_spread_bps, 0.0, 1000.0),
+        ("costs.impact_eta", costs.impact_eta, 0.0, 10.0),
+        ("costs.volatility_bars", costs.volatility_bars, 2, 64),
+        ("costs.volume_share", costs.volume_share, 0.0001, 1.0),
+        ("costs.symbol_budget", costs.symbol_budget, 0.0, 1.0),
+        ("limits.max_order_value", limits.max_order_value, 0.0, 1e12),
+        ("limits.max_order_lots", limits.max_order_lots, 0, 1e15),
+        *((f"limits.{field}", getattr(limits, field), 0.0, 10.0) for field in ("max_position", "max_strategy", "max_gross", "max_net")),
+        *((f"limits.{field}", getattr(limits, field), 0.0, 1.0) for field in ("price_collar", "daily_loss", "drawdown_warning",
+          "drawdown_reducing", "drawdown_halted", "stance_low", "no_trade_band")),
+        ("limits.stale_after_s", limits.stale_after_s, 0.0, 86400.0),
+        ("limits.strategy_rate", limits.strategy_rate, 0.01, 1000.0),
+        ("limits.station_rate", limits.station_rate, 0.01, 1000.0),
+        ("limits.repeated_denials", limits.repeated_denials, 1, 1e6),
+        ("limits.stance_high", limits.stance_high, 1.0, 2.0),
+        *((f"weights.{strategy}", weight, 0.0, 1.0) for strategy, weight in settings.weights.items()),
+        ("sum of weights", sum(settings.weights.values()), 0.0, 1.0 + 1e-12),
+    ]  # fmt: skip
+    for field, value, low, high in ranges:
+        if not low <= value <= high:
+            raise SettingsError(f"settings {name}: {field} = {value} is outside {low:g} to {high:g}")
+    if not limits.drawdown_warning <= limits.drawdown_reducing <= limits.drawdown_halted:
+        raise SettingsError(
+            f"settings {name}: limits.drawdown_warning <= drawdown_reducing <= drawdown_halted does not hold "
+            f"({limits.drawdown_warning}, {limits.drawdown_reducing}, {limits.drawdown_halted})"
+        )

@@ -1,0 +1,204 @@
+"""Trading states, the kill latch and the breakers: who may do what, and what follows."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from agents.strategies import ParameterError
+from engine import execution
+from engine.layout import ACTIVE, HALTED, REDUCING, STATES, UNCONFIGURED
+from engine.output import Output, say
+from engine.state import State, apply_settings, extend
+from events.types import ControlAck, ControlEvent, RiskAlert, StateEvent
+from risk import breakers
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+
+LEVELS = {breakers.REDUCING: REDUCING, breakers.HALTED: HALTED}
+
+
+class Control:
+    """The kill latch, a rank above every state, and the breakers' memory."""
+
+    def __init__(self) -> None:
+        self.killed: list[str] = []  # scopes: all, strategy:NAME, symbol:NAME
+        self.warned = False
+
+    def apply(self, engine: "Engine", event: ControlEvent) -> list[Output]:
+        """Do what a person asked, or say why not; every answer is a ControlAck."""
+        handler = {
+            "configure": self._configure, "kill": self._kill, "release": self._release, "enable": self._enable,
+            "pause": self._pause, "reconciled": self._reconciled, "unreconciled": self._unreconciled, "halt": self._halt,
+        }.get(event.action)  # fmt: skip
+        if handler is None:
+            return [self._ack(engine, event, f"action {event.action} is not for the engine")]
+        before = self._station(engine.state)
+        refused, outputs = handler(engine, event)
+        after = self._station(engine.state)
+        if before != after:
+            outputs.insert(0, self._state_event(engine.state, before[0], f"{event.action} by {event.actor}: {event.reason}"))
+        return [*outputs, self._ack(engine, event, refused)]
+
+    @staticmethod
+    def _ack(engine: "Engine", event: ControlEvent, refused: str) -> Output:
+        return say("ControlAck", ControlAck(
+            engine_ns=engine.now_ns, request_id=event.request_id, action=event.action, accepted=not refused, reason=refused,
+        ))  # fmt: skip
+
+    def _station(self, state: State) -> tuple[str, tuple[str, ...]]:
+        return STATES[int(state.account[0]["state"])], tuple(self.killed)
+
+    def _state_event(self, state: State, previous: str, cause: str) -> Output:
+        return say("StateEvent", StateEvent(
+            engine_ns=int(state.account[0]["engine_ns"]), state=STATES[int(state.account[0]["state"])] if state.account[0]["state"] else "HALTED",
+            previous=previous, killed=list(self.killed), cause=cause,
+        ))  # fmt: skip
+
+    # --- acts ---------------------------------------------------------------------------------------------------------
+
+    def _configure(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
+        from engine.engine import configuration_of  # noqa: PLC0415 - the engine's module imports this one
+
+        try:
+            configuration = configuration_of(event)
+            if configuration.version < engine.state.version:
+                return f"version {configuration.version} is older than {engine.state.version} in force", []
+            if configuration.instruments == engine.state.universe.instruments:
+                apply_settings(engine.state, configuration)
+            else:
+                engine.reconfigured(extend(engine.state, configuration))
+        except (msgspec.MsgspecError, ParameterError, ValueError) as error:
+            return f"configuration refused: {error}", []
+        self._latch(engine.state)
+        account = engine.state.account[0]
+        if account["state"] == UNCONFIGURED:
+            account["state"] = ACTIVE
+        foreign = engine.state.universe.untradable_for_currency()
+        return "", [self._foreign(engine, foreign)] if foreign else []
+
+    @staticmethod
+    def _foreign(engine: "Engine", symbols: list[str]) -> Output:
+        currency = engine.state.configuration.settings.account.currency
+        message = f"{', '.join(symbols)}: no rate to {currency}, charted but not traded"
+        return say("RiskAlert", RiskAlert(engine_ns=engine.now_ns, rule="NO_RATE", severity="warning", scope="account", message=message))
+
+    def _kill(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
+        scope = _scope(event)
+        refused = _unknown(engine.state, event)
+        if refused:
+            return refused, []
+        if scope not in self.killed:
+            self.killed.append(scope)
+        self._latch(engine.state)
+        orders = [order for order in engine.open_orders() if _in_scope(event, order.symbol, order.lots_by_strategy)]
+        return "", execution.cancel(engine.state, orders, engine.now_ns, f"killed by {event.actor}")
+
+    def _release(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
+        """Leave KILLED, HALTED or REDUCING: only a person does, and the breakers start from what that person accepted."""
+        if not event.reason.strip():
+            return "reason is empty; a release says why", []
+        state, account = engine.state, engine.state.account[0]
+        self.killed = [] if event.scope in {"all", "account"} else [k for k in self.killed if k != _scope(event)]
+        self._latch(state)
+        if event.scope in {"all", "account"} and account["state"] in {HALTED, REDUCING}:
+            account["state"] = ACTIVE
+            account["breaker_high_water"] = account["breaker_day_start"] = account["equity"]
+            self.warned = False
+        return "", []
+
+    def _enable(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
+        return self._switch(engine, event, 1)
+
+    def _pause(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
+        return self._switch(engine, event, 0)
+
+    @staticmethod
+    def _switch(engine: "Engine", event: ControlEvent, enabled: int) -> tuple[str, list[Output]]:
+        if event.scope != "strategy" or event.target not in engine.state.names:
+            return f"target {event.target!r} is not a strategy; there are {', '.join(engine.state.names)}", []
+        row = engine.state.strategies[engine.state.names.index(event.target)]
+        row["enabled"], row["denial_run"] = enabled, 0
+        return "", []
+
+    @staticmethod
+    def _reconciled(engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:  # noqa: ARG004 - one shape for all acts
+        engine.state.account[0]["reconciled"] = 1
+        return "", []
+
+    @staticmethod
+    def _unreconciled(engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:  # noqa: ARG004
+        engine.state.account[0]["reconciled"] = 0
+        return "", []
+
+    @staticmethod
+    def _halt(engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
+        if event.scope == "symbol" and event.target in engine.state.universe.index:
+            engine.state.universe.symbols[engine.state.universe.index[event.target]]["halted"] = 1
+            return "", []
+        engine.state.account[0]["state"] = HALTED
+        orders = engine.open_orders()
+        return "", execution.cancel(engine.state, orders, engine.now_ns, "halted")
+
+    def _latch(self, state: State) -> None:
+        """Write the kill latch into the tables that the checks read."""
+        state.account[0]["killed"] = int("all" in self.killed)
+        for row, name in zip(state.strategies, state.names, strict=True):
+            row["killed"] = int(f"strategy:{name}" in self.killed)
+        for i, instrument in enumerate(state.universe.instruments):
+            state.universe.symbols[i]["killed"] = int(f"symbol:{instrument.symbol}" in self.killed)
+
+    # --- rules --------------------------------------------------------------------------------------------------------
+
+    def blocks_all(self, state: State) -> bool:
+        """Whether no decision is wanted at all: each would only be denied."""
+        account = state.account[0]
+        return bool(account["killed"] or not account["reconciled"] or account["state"] not in {ACTIVE, REDUCING})
+
+    def breakers(self, state: State, now_ns: int) -> list[Output]:
+        """Judge the account after a mark; a level once reached stays until a person releases it."""
+        level, rule, value, limit = breakers.judge(state.account[0], state.configuration.settings.limits)
+        if level == breakers.NONE:
+            return []
+        account, previous = state.account[0], STATES[int(state.account[0]["state"])]
+        if level == breakers.WARNING:
+            if self.warned:
+                return []
+            self.warned = True
+            return [_breaker_alert(now_ns, rule, "warning", value, limit, "warned")]
+        wanted = LEVELS[level]
+        if account["state"] not in {ACTIVE, REDUCING} or account["state"] >= wanted:
+            return []
+        account["state"] = wanted
+        cause = f"{rule} {value:.4f} is beyond {limit:g}"
+        outputs = [
+            self._state_event(state, previous, cause),
+            _breaker_alert(now_ns, rule, "critical", value, limit, STATES[wanted]),
+        ]
+        if wanted == HALTED:
+            outputs += execution.cancel(state, list(state.orders.values()), now_ns, cause)
+        return outputs
+
+
+def _breaker_alert(now_ns: int, rule: str, severity: str, value: float, limit: float, did: str) -> Output:
+    message = f"{rule} {value:.2%} is beyond {limit:.2%}: {did}"
+    return say("RiskAlert", RiskAlert(engine_ns=now_ns, rule=rule, severity=severity, scope="account", message=message,  # type: ignore[arg-type]
+                                         numbers={"value": value, "limit": limit}))  # fmt: skip
+
+
+def _scope(event: ControlEvent) -> str:
+    return "all" if event.scope in {"all", "account"} else f"{event.scope}:{event.target}"
+
+
+def _unknown(state: State, event: ControlEvent) -> str:
+    if event.scope == "strategy" and event.target not in state.names:
+        return f"target {event.target!r} is not a strategy; there are {', '.join(state.names)}"
+    if event.scope == "symbol" and event.target not in state.universe.index:
+        return f"target {event.target!r} is not a symbol of the station"
+    return ""
+
+
+def _in_scope(event: ControlEvent, symbol: str, strategies: dict[str, int]) -> bool:
+    if event.scope == "symbol":
+        return symbol == event.target
+    return event.scope != "strategy" or event.target in strategies

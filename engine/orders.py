@@ -1,0 +1,78 @@
+"""The life of an order: states, the table of allowed transitions, and what is remembered of each order."""
+
+from typing import Literal
+
+import msgspec
+
+from events.types import Denial
+
+TRANSITIONS: dict[str, frozenset[str]] = {
+    "INITIALIZED": frozenset({"RISK_DENIED", "INTENT"}),
+    "INTENT": frozenset({"SUBMITTED", "ACCEPTED", "REJECTED", "CANCELED", "UNKNOWN", "PARTIALLY_FILLED", "FILLED", "EXPIRED", "PENDING_CANCEL"}),
+    "SUBMITTED": frozenset({"ACCEPTED", "REJECTED", "CANCELED", "UNKNOWN", "PARTIALLY_FILLED", "FILLED", "EXPIRED", "PENDING_CANCEL"}),
+    "ACCEPTED": frozenset({"PARTIALLY_FILLED", "FILLED", "PENDING_CANCEL", "CANCELED", "EXPIRED", "REJECTED", "UNKNOWN"}),
+    "PARTIALLY_FILLED": frozenset({"PARTIALLY_FILLED", "FILLED", "PENDING_CANCEL", "CANCELED", "EXPIRED", "UNKNOWN"}),
+    "PENDING_CANCEL": frozenset({"CANCELED", "EXPIRED", "PARTIALLY_FILLED", "FILLED", "ACCEPTED", "REJECTED", "UNKNOWN", "PENDING_CANCEL"}),
+    "UNKNOWN": frozenset({"ACCEPTED", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "REJECTED", "PENDING_CANCEL"}),
+    # a late fill is a fact: it is booked on a closed order, which only the last of its lots makes FILLED
+    "CANCELED": frozenset({"FILLED"}),
+    "EXPIRED": frozenset({"FILLED"}),
+    "REJECTED": frozenset({"FILLED"}),
+    "RISK_DENIED": frozenset(),
+    "FILLED": frozenset(),
+}  # fmt: skip
+"""State to the states that may follow it. INTENT is journaled before a broker hears of the order."""
+
+WORKING = frozenset({"INTENT", "SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED", "PENDING_CANCEL", "UNKNOWN"})
+"""States in which an order may still fill: its exposure stays reserved."""
+
+
+class ImpossibleTransition(ValueError):
+    """An order was told to do what its state does not allow."""
+
+
+class Order(msgspec.Struct, kw_only=True):
+    """One order; ``residual`` is each strategy's share of the net lots that is still to fill, ``lots_by_strategy`` what each wanted."""
+
+    order_id: str
+    engine_ns: int
+    symbol: str
+    side: Literal["BUY", "SELL"]
+    lots: int
+    type: Literal["MARKET", "LIMIT", "STOP"] = "MARKET"
+    limit_ticks: int | None = None
+    stop_ticks: int | None = None
+    time_in_force: Literal["DAY", "GTC"] = "DAY"
+    expires_ns: int | None = None
+    state: str = "INITIALIZED"
+    filled_lots: int = 0
+    filled_value: float = 0.0
+    lots_by_strategy: dict[str, int]
+    crossed: dict[str, int] = {}
+    residual: dict[str, int] = {}
+    expected_price: float
+    denials: list[Denial] = []
+    reason: str = ""
+    executions: list[str] = []
+
+    def move(self, state: str) -> None:
+        """Enter a state.
+
+        Raises
+        ------
+        ImpossibleTransition
+            if the table does not allow it; the order is left as it was.
+        """
+        if state not in TRANSITIONS[self.state]:
+            raise ImpossibleTransition(f"order {self.order_id} cannot go from {self.state} to {state}")
+        self.state = state
+
+    @property
+    def working(self) -> bool:
+        """Whether it may still fill."""
+        return self.state in WORKING
+
+    @property
+    def signed(self) -> int:
+        """+1 for a buy, -1 for a sale."""
+        return 1 if self.side == "BUY" else -1

@@ -1,0 +1,174 @@
+"""Everything the engine remembers, as tables and plain lists: what a snapshot holds and a resume restores."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from agents.strategies import STRATEGIES, Policy, parameter_array
+from engine.configuration import Configuration
+from engine.layout import ACCOUNT, BOOK, COSTS, LIMITS, STRATEGY, Table
+from engine.orders import Order
+from engine.universe import Universe
+from market.aggregation import new_buckets
+from market.bars import empty_bars
+from risk.codes import Code
+
+MICRO = 1_000_000
+REMEMBERED = 1000  # closed orders kept to recognise a late or repeated fill
+
+
+@dataclass
+class PolicyRun:
+    """A policy with its state: ``state`` of its own dtype [n], scores f8 [n], features f8 [n, F]."""
+
+    policy: Policy
+    parameters: npt.NDArray[np.float64]
+    state: Table
+    targets: npt.NDArray[np.float64]
+    scores: npt.NDArray[np.float64]
+    features: npt.NDArray[np.float64]
+
+
+@dataclass
+class Aggregate:
+    """One interval's unfinished bars [n] and what closed at the last slice [2, n]."""
+
+    interval_ns: int
+    buckets: Table
+    closed: Table
+
+
+@dataclass
+class State:
+    """Tables of engine/layout.py, policies, unfinished bars and orders of one account."""
+
+    configuration: Configuration
+    universe: Universe
+    books: Table
+    strategies: Table
+    account: Table
+    costs: Table
+    limits: Table
+    runs: list[PolicyRun]
+    aggregates: dict[int, Aggregate]
+    wants: npt.NDArray[np.int64]
+    masks: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    limits_met: npt.NDArray[np.float64]
+    orders: dict[str, Order] = field(default_factory=dict)
+    closed_orders: dict[str, Order] = field(default_factory=dict)
+    order_count: int = 0
+    version: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        """Strategies in row order."""
+        return [run.policy.name for run in self.runs]
+
+
+def new_state(configuration: Configuration) -> State:
+    """Return the state of an account that has not traded yet.
+
+    Raises
+    ------
+    agents.strategies.ParameterError
+        if a strategy's parameters are unknown or out of range.
+    """
+    universe = Universe(configuration)
+    n, s = len(universe.instruments), len(STRATEGIES)
+    settings = configuration.settings
+    runs = [_policy_run(policy, settings.strategies.get(policy.name, {}), n) for policy in STRATEGIES]
+    intervals = sorted({policy.interval_s for policy in STRATEGIES})
+    state = State(
+        configuration=configuration,
+        universe=universe,
+        books=np.zeros((s, n), dtype=BOOK),
+        strategies=np.zeros(s, dtype=STRATEGY),
+        account=np.zeros(1, dtype=ACCOUNT),
+        costs=np.zeros(1, dtype=COSTS),
+        limits=np.zeros(1, dtype=LIMITS),
+        runs=runs,
+        aggregates={i: Aggregate(i * 1_000_000_000, new_buckets(n), empty_bars(2, n)) for i in intervals},
+        wants=np.zeros((n, s), dtype=np.int64),
+        masks=np.full(n, -1, dtype=np.int64),
+        values=np.zeros((n, len(Code))),
+        limits_met=np.zeros((n, len(Code))),
+    )
+    state.books["stance"] = 1.0
+    _open_account(state, round(settings.account.initial_cash * MICRO))
+    apply_settings(state, configuration)
+    return state
+
+
+def _policy_run(policy: Policy, overrides: dict[str, float], n: int) -> PolicyRun:
+    return PolicyRun(
+        policy, parameter_array(policy, overrides), np.zeros(n, dtype=policy.state_dtype),
+        np.zeros(n), np.zeros(n), np.zeros((n, len(policy.features))),
+    )  # fmt: skip
+
+
+def _open_account(state: State, cash_micro: int) -> None:
+    account, cash = state.account[0], cash_micro / MICRO
+    account["cash_micro"] = account["initial_micro"] = cash_micro
+    for name in ("equity", "high_water", "breaker_high_water", "day_start_equity", "breaker_day_start"):
+        account[name] = cash
+    state.strategies["unit_cash_micro"] = cash_micro
+    state.strategies["unit_equity"] = cash
+    state.strategies["enabled"] = 1
+    burst = 2.0 * len(state.universe.instruments)
+    state.strategies["tokens"] = burst
+    account["tokens"] = burst
+
+
+def apply_settings(state: State, configuration: Configuration) -> None:
+    """Take weights, costs, limits and parameters of a configuration; positions and policies' state stay as they are."""
+    settings = configuration.settings
+    for row, run in zip(state.strategies, state.runs, strict=True):
+        row["weight"] = settings.weights.get(run.policy.name, 0.0)
+        run.parameters = parameter_array(run.policy, settings.strategies.get(run.policy.name, {}))
+    costs = settings.costs
+    budget = costs.symbol_budget or 1.0 / max(1, state.universe.tradable)
+    state.costs[0] = (
+        round(costs.fee_bps * 100), costs.half_spread_bps * 1e-4, costs.impact_eta, costs.volatility_bars, costs.volume_share, budget,
+    )  # fmt: skip
+    for name in LIMITS.names or ():
+        state.limits[0][name] = float(getattr(settings.limits, name))
+    state.configuration = configuration
+    state.version = configuration.version
+
+
+def extend(old: State, configuration: Configuration) -> State:
+    """Return the state under a configuration with more instruments: known symbols keep their rows, new ones follow.
+
+    Raises
+    ------
+    ValueError
+        if an instrument that is known is missing: a position's symbol cannot be forgotten.
+    """
+    known = [instrument.symbol for instrument in old.universe.instruments]
+    given = {instrument.symbol: instrument for instrument in configuration.instruments}
+    missing = [symbol for symbol in known if symbol not in given]
+    if missing:
+        raise ValueError(f"instruments: {', '.join(missing)} of the account missing; a configuration names all of them")
+    order = known + [symbol for symbol in given if symbol not in set(known)]
+    new = new_state(_with_instruments(configuration, [given[symbol] for symbol in order]))
+    n = len(known)
+    static = {"lot_numerator", "lot_denominator", "tick", "currency", "calendar", "tradable", "shortable", "restricted"}
+    for name in set(new.universe.symbols.dtype.names or ()) - static:
+        new.universe.symbols[name][:n] = old.universe.symbols[name]
+    new.books[:, :n], new.strategies[:], new.account[:] = old.books, old.strategies, old.account
+    for fresh, past in zip(new.runs, old.runs, strict=True):
+        fresh.state[:n], fresh.targets[:n] = past.state, past.targets
+        fresh.scores[:n], fresh.features[:n] = past.scores, past.features
+    for interval, aggregate in old.aggregates.items():
+        new.aggregates[interval].buckets[:n] = aggregate.buckets
+    new.orders, new.closed_orders, new.order_count = old.orders, old.closed_orders, old.order_count
+    apply_settings(new, new.configuration)
+    return new
+
+
+def _with_instruments(configuration: Configuration, instruments: list[object]) -> Configuration:
+    import msgspec  # noqa: PLC0415 - only a change of universe needs it
+
+    return msgspec.structs.replace(configuration, instruments=instruments)

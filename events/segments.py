@@ -1,0 +1,249 @@
+"""Segments of a journal: frames, the chain through them, and what a broken end means."""
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from crc32c import crc32c
+
+FRAME = struct.Struct("<II")
+"""Length and CRC-32C of the bytes that follow."""
+
+GENESIS = "0" * 64
+"""Previous hash of a journal's first record."""
+
+SECTOR = 512  # bytes: the smallest piece of a file that a disk writes or loses as one
+
+
+class JournalError(RuntimeError):
+    """Base of what a journal can say."""
+
+
+class JournalDamaged(JournalError):  # noqa: N818 - a state of the record, named as the documentation names it
+    """The record does not hold: nothing may be appended to it, and what it says may not be believed."""
+
+    def __init__(self, writer: str, seq: int, segment: str, what: str) -> None:
+        super().__init__(f"journal {writer} is damaged at record {seq} in {segment}: {what}")
+        self.writer, self.seq, self.segment, self.what = writer, seq, segment, what
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One record as it is stored; ``left`` counts the records of its batch still to come."""
+
+    writer: str
+    run: str
+    seq: int
+    utc_ns: int
+    mono_ns: int
+    type: str
+    agent_id: str
+    confidence: float | None
+    competitive_score: float | None
+    left: int
+    payload: msgspec.Raw
+    prev: str
+
+
+class Link(msgspec.Struct, frozen=True):
+    """The part of a record that holds the chain together; decoding it skips the rest."""
+
+    writer: str
+    seq: int
+    left: int
+    prev: str
+
+
+decode_record = msgspec.json.Decoder(Record).decode
+decode_link = msgspec.json.Decoder(Link).decode
+
+
+def record_hash(raw: bytes) -> str:
+    """Return the hash of a record's stored bytes."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def segment_name(first_seq: int) -> str:
+    """Return the file name of the segment that begins with this record."""
+    return f"{first_seq:020d}.seg"
+
+
+def segment_files(folder: Path) -> list[Path]:
+    """Return a journal's segments in order; an absent folder has none."""
+    if not folder.is_dir():
+        return []
+    return sorted(folder.glob("*.seg"))
+
+
+def first_seq(segment: Path) -> int:
+    """Return the first sequence of a segment, or -1 if its name is not one."""
+    return int(segment.stem) if segment.stem.isdecimal() and len(segment.stem) == 20 else -1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A point between two batches: where the next record goes, and what it must continue."""
+
+    offset: int
+    seq: int
+    prev: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a segment holds: ``whole`` ends its complete batches, ``end`` its valid records, ``tail`` names the rest."""
+
+    whole: Place
+    end: Place
+    tail: str  # "" when only zeros follow a complete batch
+
+
+def scan(data: bytes, writer: str, segment: str, start: Place, *, last: bool) -> Scan:
+    """Verify a segment from ``start`` on: frames, CRC, sequence, chain, batches.
+
+    Parameters
+    ----------
+    data : the segment's bytes.
+    last : whether it is the journal's last segment: only there may the end be torn or a batch be incomplete.
+
+    Raises
+    ------
+    JournalDamaged
+        on anything that an interrupted write cannot have left.
+    """
+    unpack, sha256 = FRAME.unpack_from, hashlib.sha256
+    limit = len(data) - FRAME.size
+    offset, seq, prev, left = start.offset, start.seq, start.prev, 0
+    whole = start
+    while offset <= limit:
+        length, crc = unpack(data, offset)
+        raw = data[offset + 8 : offset + 8 + length]
+        if not length or len(raw) != length or crc32c(raw) != crc:
+            break
+        left = _follow(raw, writer, segment, seq, prev=prev, left=left)
+        offset += 8 + length
+        seq += 1
+        prev = sha256(raw).hexdigest()
+        if not left:
+            whole = Place(offset, seq, prev)
+    torn = bool(data[offset:].strip(b"\0"))
+    damage = broken_frame(data, offset, writer) if torn else ""
+    if damage or ((torn or left) and not last):
+        raise JournalDamaged(writer, seq, segment, damage or "the segment ends inside a batch")
+    end = Place(offset, seq, prev)
+    return Scan(whole, end, "torn record" if torn else "batch without its end" if left else "")
+
+
+def _follow(raw: bytes, writer: str, segment: str, seq: int, *, prev: str, left: int) -> int:
+    """Check that a record continues the chain; return how many of its batch are still to come."""
+    try:
+        link = decode_link(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise JournalDamaged(writer, seq, segment, f"not a record: {error}") from error
+    if link.writer != writer:
+        raise JournalDamaged(writer, seq, segment, f"written by {link.writer!r}")
+    if link.seq != seq:
+        raise JournalDamaged(writer, seq, segment, f"sequence {link.seq} where {seq} belongs")
+    if link.prev != prev:
+        raise JournalDamaged(writer, seq, segment, "the previous hash is not that of the record before")
+    if link.left < 0 or (left and link.left != left - 1):
+        raise JournalDamaged(writer, seq, segment, f"{link.left} left in its batch where {left - 1} belongs")
+    return link.left
+
+
+def broken_frame(data: bytes, offset: int, writer: str) -> str:
+    """Say what is wrong with the invalid frame at ``offset``, or "" if an interrupted write explains it.
+
+    A record's text holds no NUL byte and every segment is zeroed before it is written. So what a crash did not write is
+    still zero, from some byte to the end or over whole sectors, and within one batch (one batch is written at once and
+    synced before anybody acts on it). A broken frame without such a gap was whole once: that is damage, not a tail.
+    """
+    body = offset + FRAME.size
+    if body > len(data):
+        return ""
+    length, crc = FRAME.unpack_from(data, offset)
+    end = body + length
+    if length and end <= len(data) and data.find(b"\0", body, end) < 0:
+        return "the CRC-32C does not match"
+    following = _valid_frames(data, body, writer)
+    text_end = data.find(b"\0", body)
+    if text_end < 0:
+        text_end = len(data)
+    if following:
+        text_end = min(text_end, following[0][0])
+    if text_end > body and (crc32c(data[body:text_end]) == crc or (following and text_end == following[0][0])):
+        return "the length does not match"
+    if any(not left for _, left in following[:-1]):
+        return "the frame is broken and later batches follow"
+    return "" if _is_gap(data, text_end) else "the frame is broken in the middle of its bytes"
+
+
+def _valid_frames(data: bytes, offset: int, writer: str) -> list[tuple[int, int]]:
+    """Return (offset of the frame, left) of every valid frame that begins after ``offset``."""
+    magic = _magic(writer)
+    found: list[tuple[int, int]] = []
+    at = data.find(magic, offset + FRAME.size)
+    while at >= 0:
+        length, crc = FRAME.unpack_from(data, at - FRAME.size)
+        raw = data[at : at + length]
+        if length and len(raw) == length and crc32c(raw) == crc:
+            found.append((at - FRAME.size, decode_link(raw).left))
+        at = data.find(magic, at + 1)
+    return found
+
+
+def _is_gap(data: bytes, at: int) -> bool:
+    sector = data[at : at + SECTOR - at % SECTOR]
+    return not data[at:].strip(b"\0") or (at % SECTOR == 0 and not sector.strip(b"\0"))
+
+
+def scan_segments(segments: list[Path], writer: str, *, complete: int | None = None) -> Scan | None:
+    """Verify a journal; return the scan of its last segment, None if it has no segment.
+
+    Parameters
+    ----------
+    complete : how many of the last segments are read to the last byte (default: all); of those before them, that each
+        begins where the one before it ends, in sequence and hash.
+
+    Raises
+    ------
+    JournalDamaged
+        on the first thing that does not hold.
+    """
+    if not segments:
+        return None
+    if segments[0].name != segment_name(0):
+        raise JournalDamaged(writer, 0, segments[0].name, "the journal does not begin with record 0")
+    start = Place(0, 0, GENESIS)
+    older = segments[:-complete] if complete else []
+    for segment in older:
+        start = _end_of(segment, writer, start)
+    for index, segment in enumerate(segments[len(older) :], len(older) + 1):
+        if first_seq(segment) != start.seq:
+            raise JournalDamaged(writer, start.seq, segment.name, f"the segment of record {start.seq} is missing")
+        found = scan(segment.read_bytes(), writer, segment.name, start, last=index == len(segments))
+        start = Place(0, found.end.seq, found.end.prev)
+    return found
+
+
+def _end_of(segment: Path, writer: str, start: Place) -> Place:
+    """Return what the segment after this one must begin with, from its first and last record alone."""
+    data = segment.read_bytes()
+    length, _ = FRAME.unpack_from(data) if len(data) > FRAME.size else (0, 0)
+    if first_seq(segment) != start.seq:
+        raise JournalDamaged(writer, start.seq, segment.name, f"the segment of record {start.seq} is missing")
+    _follow(data[8 : 8 + length], writer, segment.name, start.seq, prev=start.prev, left=0)
+    used = data.rstrip(b"\0")
+    at = used.rfind(_magic(writer))
+    while at >= FRAME.size:
+        length, crc = FRAME.unpack_from(used, at - FRAME.size)
+        raw = used[at:]
+        if len(raw) == length and crc32c(raw) == crc:
+            return Place(0, decode_link(raw).seq + 1, record_hash(raw))
+        at = used.rfind(_magic(writer), 0, at)
+    raise JournalDamaged(writer, start.seq, segment.name, "its last record is not whole")
+
+
+def _magic(writer: str) -> bytes:
+    return b'{"writer":' + msgspec.json.encode(writer) + b',"run":'

@@ -1,0 +1,417 @@
+"""The event types all rooms speak: names and envelope of the source document, payloads typed.
+
+Times are UTC nanoseconds since 1970 (``*_ns``), prices are in the instrument's currency per unit, quantities in units
+(``quantity``) or whole lots (``lots``), money in micro-units of the account's currency (``*_micro``) where it must be
+exact. A payload's field order is its order on disk.
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every payload: immutable, keyword-only, unknown fields refused."""
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """One message on the bus: the source document's fields, ours (``id``, ``type``) beside them.
+
+    ``id`` is set by writers whose entries may be repeated (the relay: its outbox row), so that a reader can drop the
+    second one. ``payload`` stays undecoded until a reader knows that it wants it.
+    """
+
+    type: str
+    timestamp: int
+    agent_id: str
+    confidence_score: float | None = None
+    competitive_score: float | None = None
+    id: str = ""
+    payload: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+# --- market -----------------------------------------------------------------------------------------------------------
+
+
+class Bar(Payload, tag="bar", tag_field="kind"):
+    """A bar as its source gave it. Nothing is trusted: a number that JSON cannot carry (NaN, infinite) arrives as None."""
+
+    feed: str
+    symbol: str
+    open_ns: int
+    interval_s: int
+    open: float | None
+    high: float | None
+    low: float | None
+    close: float | None
+    volume: float | None
+    close_ns: int  # when it is known: open + length, for a daily bar its session's close
+    exchange: str = ""
+    data_source: str = ""
+    revision: int = 0
+
+
+class Quote(Payload, tag="quote", tag_field="kind"):
+    """Best bid and offer at an instant; sizes in units."""
+
+    feed: str
+    symbol: str
+    ts_ns: int
+    bid: float | None
+    bid_size: float | None
+    ask: float | None
+    ask_size: float | None
+    revision: int = 0
+
+
+class Trade(Payload, tag="trade", tag_field="kind"):
+    """One print; size in units."""
+
+    feed: str
+    symbol: str
+    ts_ns: int
+    price: float | None
+    size: float | None
+    revision: int = 0
+
+
+MarketEvent = Bar | Quote | Trade
+
+
+class SliceEnd(Payload):
+    """Ends one close: every bar of ``close_ns`` has been sent."""
+
+    feed: str
+    close_ns: int
+    bars: int
+
+
+class FeedEnd(Payload):
+    """The source has no more data; ``bars`` is the number of source bars sent since the beginning."""
+
+    feed: str
+    bars: int
+    last_close_ns: int
+
+
+class Refusal(Payload):
+    """A bar that changes nothing, with the code of market/validation.py."""
+
+    code: str
+    symbol: str
+    open_ns: int
+
+
+class MarketSlice(Payload):
+    """The engine's input of one close: its valid bars in symbol order, what was refused, and the bus position after it."""
+
+    feed: str
+    position: str
+    close_ns: int
+    bars: list[Bar]
+    refused: list[Refusal] = []
+    ended: bool = False  # the feed's last word: no bar comes after this slice
+
+
+# --- opinions ---------------------------------------------------------------------------------------------------------
+
+
+class StanceEvent(Payload):
+    """An agent's opinion beside the path: scales a policy's target by clip(1 + bias x confidence, clamp).
+
+    ``symbol`` "*" means every symbol; bias is in [-1, 1], confidence in [0, 1].
+    """
+
+    strategy: str
+    symbol: str
+    bias: float
+    confidence: float
+    effective_from_ns: int
+    expiry_ns: int
+    source: str
+    version: int = 0
+    position: str = ""  # "STREAM ID" of the bus entry, set by the worker when it journals the event
+
+
+class SignalEvent(Payload):
+    """A policy changed its target. The envelope's confidence is the calibrated probability, None where nothing is known."""
+
+    engine_ns: int
+    strategy: str
+    symbol: str
+    interval_s: int
+    target: float
+    previous_target: float
+    score: float
+    features: dict[str, float]
+    stance_multiplier: float
+    calibrator: str  # NAME@VERSION, or "uncalibrated": the confidence is then the base rate of `outcomes` settled ones
+    outcomes: int
+
+
+class OutcomeEvent(Payload):
+    """A directional signal settled after its horizon: did the price move its way."""
+
+    engine_ns: int
+    strategy: str
+    symbol: str
+    signal_ns: int
+    score: float
+    direction: int
+    hit: bool
+    return_: float = msgspec.field(name="return")
+
+
+class ModelEvent(Payload):
+    """A fitted artefact (calibrator, covariance, ...) or the news that its fit failed. An input of the engine."""
+
+    name: str
+    version: int
+    outcome: Literal["fitted", "unchanged", "failed"]
+    occurrence: str
+    sha256: str
+    effective_from_ns: int
+    content: msgspec.Raw
+    reason: str = ""
+    position: str = ""  # "STREAM ID" of the bus entry, set by the worker when it journals the event
+
+
+# --- orders -----------------------------------------------------------------------------------------------------------
+
+
+class Denial(Payload):
+    """Why an order may not leave: the code, the value that decided and the limit it met."""
+
+    code: str
+    value: float
+    limit: float
+
+
+class OrderEvent(Payload):
+    """An order entered a state. INTENT carries everything that is sent to a broker."""
+
+    engine_ns: int
+    order_id: str
+    state: str
+    symbol: str
+    side: Literal["BUY", "SELL"]
+    lots: int
+    filled_lots: int
+    type: Literal["MARKET", "LIMIT", "STOP"]
+    limit_ticks: int | None
+    stop_ticks: int | None
+    time_in_force: Literal["DAY", "GTC"]
+    expires_ns: int | None
+    lots_by_strategy: dict[str, int]
+    expected_price: float
+    denials: list[Denial] = []
+    reason: str = ""
+
+
+class BrokerEvent(Payload):
+    """What a broker said of an order: an input of the engine."""
+
+    broker: str
+    order_id: str
+    kind: Literal["ACCEPTED", "REJECTED", "CANCELED", "EXPIRED", "UNKNOWN"]
+    broker_ns: int
+    reason: str = ""
+
+
+class FillEvent(Payload):
+    """An execution: an input of the engine, keyed by (broker, execution_id)."""
+
+    broker: str
+    execution_id: str
+    order_id: str
+    broker_ns: int
+    symbol: str
+    side: Literal["BUY", "SELL"]
+    lots: int
+    price_micro: int
+    fee_micro: int
+    reference_price: float  # the open (or quote) before spread and impact
+
+
+class TradeEvent(Payload):
+    """A fill as the ledger booked it: what each strategy got and what it cost against the decision's price."""
+
+    engine_ns: int
+    execution_id: str
+    order_id: str
+    symbol: str
+    side: Literal["BUY", "SELL"]
+    lots: int
+    quantity: float
+    price: float
+    fee_micro: int
+    slippage: float  # money lost against the expected price, fee not included
+    lots_by_strategy: dict[str, int]  # signed; crossed lots included
+    crossed_lots: int
+    realised: dict[str, float]
+
+
+# --- state ------------------------------------------------------------------------------------------------------------
+
+
+class ControlEvent(Payload):
+    """A person's (or rule's) act. ``signature`` is the approvals key's over the content: required of what loosens, later."""
+
+    action: Literal[
+        "kill", "release", "configure", "pause", "resume", "enable", "hello", "reconciled", "unreconciled", "halt"
+    ]
+    scope: Literal["all", "account", "strategy", "symbol"]
+    target: str
+    actor: str
+    reason: str
+    request_id: str
+    effective_from_ns: int = 0
+    content: msgspec.Raw = msgspec.Raw(b"null")  # of configure: the complete configuration
+    signature: str = ""
+    position: str = ""  # "STREAM ID" of the bus entry, set by the worker when it journals the event
+
+
+class AuditEvent(Payload):
+    """A person (or the station's own start) changed something that no other event tells of: logins, people, passwords, releases."""
+
+    wall_ns: int
+    action: str
+    target: str
+    actor: str
+    outcome: str  # done, refused
+    reason: str = ""
+
+
+class FeedControl(Payload):
+    """A person steers a replay's pace (stream control.feed): ``speed`` is the factor, 0 as fast as possible, read by action speed alone."""
+
+    action: Literal["pause", "resume", "step", "speed"]
+    actor: str
+    speed: float = 0.0
+
+
+class ControlAck(Payload):
+    """The worker's answer to a ControlEvent: what it did, or why not."""
+
+    engine_ns: int
+    request_id: str
+    action: str
+    accepted: bool
+    reason: str
+
+
+class StateEvent(Payload):
+    """The station's trading state changed."""
+
+    engine_ns: int
+    state: Literal["ACTIVE", "REDUCING", "HALTED", "MAINTENANCE"]
+    previous: str
+    killed: list[str]  # scopes under the kill latch: "all", "strategy:momentum", "symbol:AAPL"
+    cause: str
+
+
+class TimerEvent(Payload):
+    """An instant of the engine's due table was reached."""
+
+    instant_ns: int
+
+
+class RiskAlert(Payload):
+    """A rule saw something a person should know; numbers name their units."""
+
+    engine_ns: int
+    rule: str
+    severity: Literal["info", "warning", "critical"]
+    scope: str
+    message: str
+    numbers: dict[str, float] = {}
+
+
+class PhaseEvent(Payload):
+    """A calendar entered a phase."""
+
+    engine_ns: int
+    calendar: str
+    phase: str
+    session: str  # session date, ISO
+    until_ns: int
+
+
+class JobDue(Payload):
+    """A job of the phase table is due; ``wait`` says that a replay must not go on without its ModelEvent."""
+
+    engine_ns: int
+    job: str
+    occurrence: str  # its key: one occurrence is done once
+    effective_from_ns: int
+    through_seq: (
+        int  # read the execution journal up to here; the engine says -1, the worker puts the record's own sequence
+    )
+    wait: bool
+
+
+class AccountEvent(Payload):
+    """The account at a mark. Equity = cash + marked positions."""
+
+    engine_ns: int
+    cash_micro: int
+    fees_micro: int
+    equity: float
+    gross: float
+    net: float
+    realised: float
+    unrealised: float
+    high_water: float
+    drawdown: float  # fraction of the high-water mark, >= 0
+    day_pnl: float
+    strategies: dict[str, float]  # profit and loss since the start, each strategy's share of the account
+    units: dict[str, float]  # equity of each strategy's unit book
+
+
+class RunStarted(Payload):
+    """First record of a run: what must be the same for a replay to be identical byte for byte."""
+
+    station_version: str
+    fingerprint: dict[str, str]  # numba, llvmlite, cpu, sources, python
+    resumed_from: int  # sequence of the snapshot, -1 at the very start
+    replayed: int  # input records applied after it
+
+
+class SnapshotEvent(Payload):
+    """The engine's and paper broker's whole state, compressed, with its hash."""
+
+    engine_ns: int
+    sha256: str
+    state: str  # base64
+
+
+PAYLOADS: dict[str, type] = {
+    "SliceEnd": SliceEnd,
+    "FeedEnd": FeedEnd,
+    "MarketSlice": MarketSlice,
+    "StanceEvent": StanceEvent,
+    "SignalEvent": SignalEvent,
+    "OutcomeEvent": OutcomeEvent,
+    "ModelEvent": ModelEvent,
+    "OrderEvent": OrderEvent,
+    "BrokerEvent": BrokerEvent,
+    "FillEvent": FillEvent,
+    "TradeEvent": TradeEvent,
+    "ControlEvent": ControlEvent,
+    "AuditEvent": AuditEvent,
+    "FeedControl": FeedControl,
+    "ControlAck": ControlAck,
+    "StateEvent": StateEvent,
+    "TimerEvent": TimerEvent,
+    "RiskAlert": RiskAlert,
+    "PhaseEvent": PhaseEvent,
+    "JobDue": JobDue,
+    "AccountEvent": AccountEvent,
+    "RunStarted": RunStarted,
+    "SnapshotEvent": SnapshotEvent,
+}
+
+INPUTS = frozenset(
+    {"MarketSlice", "StanceEvent", "ModelEvent", "BrokerEvent", "FillEvent", "ControlEvent", "TimerEvent"}
+)
+"""Record types that the engine reads; every other record of the execution journal is derived from them."""

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Every command a person types. Those of the trading path never import Django; the rest are Django's."""
+
+import importlib
+import os
+import sys
+
+PLAIN = {
+    "run": "controlroom.supervisor.run",
+    "worker": "worker.main",
+    "feed": "market.feeds.main",
+    "recorder": "recorder.main",
+    "status": "controlroom.supervisor.status",
+    "kill": "controlroom.supervisor.kill",
+    "release": "controlroom.supervisor.release",
+    "doctor": "controlroom.supervisor.doctor",
+}
+"""Command to the module whose ``main(argv) -> exit code`` runs it without Django: it must work when Django cannot."""
+
+HELP = """Usage: manage.py COMMAND [options]; each COMMAND has --help with an example.
+
+Of the station, without Django:
+  {plain}
+Of the control room:
+  {rest}
+  and Django's own: migrate, shell, ...   (manage.py django-help)
+"""
+CONTROL_ROOM = ("configure", "first_run", "relay", "reset_login")
+
+
+def main(argv: list[str]) -> int:
+    """Run one command and return its exit code: 0, 1 (did not hold) or 2 (bad input)."""
+    command = argv[0] if argv else "--help"
+    if command in PLAIN:
+        return int(importlib.import_module(PLAIN[command]).main(argv[1:]))
+    if command in {"-h", "--help", "help"}:
+        sys.stdout.write(HELP.format(plain=" · ".join(PLAIN), rest=" · ".join(CONTROL_ROOM)))
+        return 0
+    arguments = ["help"] if command == "django-help" else _take_data_directory(argv)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlroom.settings")
+    management = importlib.import_module("django.core.management")
+    management.execute_from_command_line([sys.argv[0], *arguments])
+    return 0
+
+
+def _take_data_directory(argv: list[str]) -> list[str]:
+    """Move --data-dir into the environment: Django's settings need it before a command's own options are read."""
+    rest: list[str] = []
+    waiting = False
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        if waiting:
+            os.environ["STATION_DATA_DIR"] = os.path.abspath(argument)  # noqa: PTH100 - pathlib costs every command a start-up
+            waiting = False
+        elif name == "--data-dir" and equals:
+            os.environ["STATION_DATA_DIR"] = os.path.abspath(value)  # noqa: PTH100
+        elif name == "--data-dir":
+            waiting = True
+        else:
+            rest.append(argument)
+    if waiting:
+        sys.stderr.write("--data-dir needs a directory after it\n")
+        raise SystemExit(2)
+    return rest
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,44 @@
+"""Slices and stances into one numbered order: the part that every feed of known data shares."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from events.types import Bar, FeedEnd, SliceEnd, StanceEvent
+from market.feeds.port import Batch, FeedPayload
+
+
+class Slice(NamedTuple):
+    """A close with so many bars; ``bars()`` makes them, which a resuming feed never asks for what it has sent."""
+
+    close_ns: int
+    count: int
+    bars: Callable[[], list[Bar]]
+
+
+def merge(feed: str, slices: Iterable[Slice], stances: Sequence[StanceEvent], from_ordinal: int) -> Iterator[Batch]:
+    """Yield batches from an ordinal on.
+
+    A stance goes before the bars of the first slice whose close is at or after its ``effective_from_ns``; those that
+    begin after the last slice go before the FeedEnd. ``stances`` are sorted by that time.
+    """
+    ordinal, bars, given, close_ns = 1, 0, 0, 0
+    for piece in slices:
+        close_ns = piece.close_ns
+        begun = given
+        while given < len(stances) and stances[given].effective_from_ns <= close_ns:
+            given += 1
+        size = given - begun + piece.count + 1
+        bars += piece.count
+        if ordinal + size > from_ordinal:
+            events: list[FeedPayload] = [*stances[begun:given], *piece.bars()]
+            events.append(SliceEnd(feed=feed, close_ns=close_ns, bars=piece.count))
+            yield _rest(Batch(ordinal, close_ns, events, bars), from_ordinal)
+        ordinal += size
+    last = [*stances[given:], FeedEnd(feed=feed, bars=bars, last_close_ns=close_ns)]
+    if ordinal + len(last) > from_ordinal:
+        yield _rest(Batch(ordinal, close_ns, [*last], bars), from_ordinal)
+
+
+def _rest(batch: Batch, from_ordinal: int) -> Batch:
+    sent = max(0, from_ordinal - batch.first)
+    return Batch(batch.first + sent, batch.close_ns, batch.events[sent:], batch.bars) if sent else batch

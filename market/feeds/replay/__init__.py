@@ -1,0 +1,1 @@
+"""Files of bars, Parquet or CSV, as a feed."""

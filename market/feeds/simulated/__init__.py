@@ -1,0 +1,1 @@
+"""A made-up market, and labelled so."""

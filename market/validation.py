@@ -1,0 +1,140 @@
+"""What a raw bar must be before anything reads it: each fault has its own code and is counted.
+
+Pure: no clock, no I/O. The worker and the recorder run one each over the same bars and so refuse the same ones.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from events.types import Bar
+from market.calendars import next_session, session_of_bar
+from market.instruments import Instrument
+
+UNKNOWN_SYMBOL = "UNKNOWN_SYMBOL"
+BAD_LENGTH = "BAD_LENGTH"
+DUPLICATE = "DUPLICATE"
+LATE = "LATE"
+OUT_OF_ORDER = "OUT_OF_ORDER"
+BAD_NAN = "BAD_NAN"
+BAD_INFINITE = "BAD_INFINITE"
+NOT_POSITIVE = "NOT_POSITIVE"
+INVERTED_OHLC = "INVERTED_OHLC"
+NEGATIVE_VOLUME = "NEGATIVE_VOLUME"
+GAP = "GAP"
+
+CODES: dict[str, str] = {
+    UNKNOWN_SYMBOL: "the symbol is not among the instruments",
+    BAD_LENGTH: "the bar's length is not positive, or it does not close at open + length (daily: within its day)",
+    DUPLICATE: "the same bar (feed, interval, symbol, time, revision) was accepted before",
+    LATE: "it closed at or before the last slice that has ended",
+    OUT_OF_ORDER: "a younger bar of the symbol came first",
+    BAD_NAN: "a price or the volume is missing or not a number",
+    BAD_INFINITE: "a price or the volume is infinite",
+    NOT_POSITIVE: "a price is zero or less",
+    INVERTED_OHLC: "high is below another price, or low above one",
+    NEGATIVE_VOLUME: "the volume is below zero",
+    GAP: "bars of the symbol are absent before this one: flagged, accepted",
+}
+"""Every code and what it means, in the order in which a bar is judged; all but GAP refuse the bar."""
+
+DAY_S = 86_400
+SECOND_NS = 1_000_000_000
+
+
+class Validator:
+    """Judges bars one by one; its state is the last accepted time of each (feed, interval, symbol, revision)."""
+
+    def __init__(self, instruments: Iterable[Instrument]) -> None:
+        self._calendars = {instrument.symbol: instrument.calendar for instrument in instruments}
+        self._last: dict[tuple[str, int, str, int], int] = {}
+        self._newest: dict[tuple[str, int, str], int] = {}
+        self.counts: Counter[str] = Counter()
+
+    def check(self, bar: Bar, last_slice_close_ns: int) -> str | None:
+        """Return the code of why a bar is refused, or None: it is accepted and remembered.
+
+        Every refusal is counted in ``counts``, and so is GAP, which refuses nothing. Of two revisions of one bar before
+        their slice has ended both are accepted: the higher one replaces the other.
+        """
+        code = self._refusal(bar, last_slice_close_ns)
+        if code is not None:
+            self.counts[code] += 1
+            return code
+        line = (bar.feed, bar.interval_s, bar.symbol)
+        previous_ns = self._newest.get(line)
+        if previous_ns is not None and self._is_gap(bar, previous_ns):
+            self.counts[GAP] += 1
+        self._last[*line, bar.revision] = bar.open_ns
+        self._newest[line] = bar.open_ns
+        return None
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as JSON-ready values, in a fixed order."""
+        return {
+            "last": [[*key, value] for key, value in sorted(self._last.items())],
+            "counts": dict(sorted(self.counts.items())),
+        }
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Take over what ``snapshot`` gave."""
+        self._last = {(feed, interval, symbol, rev): ns for feed, interval, symbol, rev, ns in snapshot["last"]}
+        self._newest = {}
+        for (feed, interval, symbol, _), ns in self._last.items():
+            line = (feed, interval, symbol)
+            self._newest[line] = max(ns, self._newest.get(line, ns))
+        self.counts = Counter(snapshot["counts"])
+
+    def _refusal(self, bar: Bar, last_slice_close_ns: int) -> str | None:
+        if bar.symbol not in self._calendars:
+            return UNKNOWN_SYMBOL
+        if not _length_holds(bar):
+            return BAD_LENGTH
+        line = (bar.feed, bar.interval_s, bar.symbol)
+        if self._last.get((*line, bar.revision)) == bar.open_ns:
+            return DUPLICATE
+        if bar.close_ns <= last_slice_close_ns:
+            return LATE
+        if bar.open_ns < self._newest.get(line, bar.open_ns):
+            return OUT_OF_ORDER
+        return _bad_number(bar)
+
+    def _is_gap(self, bar: Bar, previous_ns: int) -> bool:
+        length_ns = bar.interval_s * SECOND_NS
+        if bar.open_ns <= previous_ns + length_ns:
+            return False
+        calendar = self._calendars[bar.symbol]
+        here = session_of_bar(calendar, bar.open_ns, bar.close_ns)
+        before = session_of_bar(calendar, previous_ns, previous_ns + length_ns)
+        if here is None or before is None:
+            return False
+        if bar.interval_s >= DAY_S:
+            return next_session(calendar, before.open_ns) != here
+        return here == before
+
+
+def _length_holds(bar: Bar) -> bool:
+    if bar.interval_s <= 0 or bar.close_ns <= bar.open_ns:
+        return False
+    length_ns = bar.interval_s * SECOND_NS
+    if bar.interval_s >= DAY_S:
+        # A daily bar is stamped with its date, 00:00 UTC, and known at its session's close.
+        return bar.close_ns <= bar.open_ns + length_ns + DAY_S * SECOND_NS
+    return bar.close_ns == bar.open_ns + length_ns
+
+
+def _bad_number(bar: Bar) -> str | None:
+    opens, high, low, close, volume = bar.open, bar.high, bar.low, bar.close, bar.volume
+    if opens is None or high is None or low is None or close is None or volume is None:
+        return BAD_NAN
+    numbers = (opens, high, low, close, volume)
+    if any(math.isnan(number) for number in numbers):
+        return BAD_NAN
+    if any(math.isinf(number) for number in numbers):
+        return BAD_INFINITE
+    if min(opens, high, low, close) <= 0.0:
+        return NOT_POSITIVE
+    if high < max(opens, low, close) or low > min(opens, close):
+        return INVERTED_OHLC
+    return NEGATIVE_VOLUME if volume < 0.0 else None

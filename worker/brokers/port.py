@@ -1,0 +1,62 @@
+"""What every broker offers the worker."""
+
+from typing import Protocol
+
+import msgspec
+
+from events.types import BrokerEvent, FillEvent, MarketSlice, OrderEvent
+
+
+class BrokerTimeoutError(Exception):
+    """No answer in time: whether the broker acted is unknown, and must be asked before anything is sent again."""
+
+
+class BrokerUnavailableError(Exception):
+    """The broker cannot be asked; a failed query is never read as flat."""
+
+
+class Holdings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the broker says the account holds: whole lots by symbol, zero ones left out; cash in micro-units, if it tells."""
+
+    lots: dict[str, int]
+    cash_micro: int | None = None
+
+
+class Broker(Protocol):
+    """A venue's side of the order life. ``cancel`` and ``working`` may be called from another thread while others run.
+
+    Every method raises BrokerTimeoutError where no answer came in time, BrokerUnavailableError where none can come.
+    """
+
+    name: str
+    live: bool  # real money: never under PAPER
+
+    def submit(self, order: OrderEvent) -> BrokerEvent:
+        """Send an order; its order id is the client order id, so that sending it twice is recognised."""
+
+    def cancel(self, order_id: str) -> BrokerEvent:
+        """Cancel what is left of an order; one that does not work any more is answered as CANCELED as well."""
+
+    def query(self, order_id: str) -> BrokerEvent | None:
+        """Return what the broker knows of an order, None if it never heard of it."""
+
+    def working(self) -> list[OrderEvent]:
+        """Return the orders that may still fill, in order-id order."""
+
+    def holdings(self) -> Holdings:
+        """Return positions and cash."""
+
+    def executions(self) -> list[FillEvent]:
+        """Return executions that the worker has not been given yet."""
+
+    def fills(self, market: MarketSlice) -> list[FillEvent]:
+        """Return what a slice does to working orders: of a simulated broker alone, before the engine sees the slice."""
+
+    def observe(self, event: OrderEvent | BrokerEvent | FillEvent) -> None:
+        """Take note of what the journal holds: what a simulated broker remembers is exactly that."""
+
+    def snapshot(self) -> bytes:
+        """Return the state that ``restore`` continues from; empty where the venue keeps its own."""
+
+    def restore(self, state: bytes) -> None:
+        """Continue from a snapshot."""

@@ -1,0 +1,320 @@
+"""The deterministic part of the worker: one input in, one batch of records out; no clock, no file, no bus.
+
+The same code makes the records of a live run and of a resume, which is why a resume can compare them byte for byte.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from engine.configuration import Configuration
+from engine.engine import Engine
+from engine.output import Output
+from events.streams import market_stream
+from events.types import (
+    BrokerEvent,
+    ControlAck,
+    ControlEvent,
+    FillEvent,
+    JobDue,
+    MarketSlice,
+    ModelEvent,
+    OrderEvent,
+    RiskAlert,
+    StanceEvent,
+    TimerEvent,
+    TradeEvent,
+)
+from market.validation import Validator
+from worker.brokers import open_broker
+from worker.brokers.port import Broker
+from worker.kill import word
+from worker.projection import FINAL, Kept, Projection
+
+EXTERNAL = frozenset({"MarketSlice", "StanceEvent", "ModelEvent", "BrokerEvent", "ControlEvent"})
+"""Inputs that come from outside; timers and the paper broker's fills are made again from the slice."""
+
+SEEN_LIMIT = 10_000  # request ids kept to recognise a repeated one: the relay's stream holds no more
+
+Handler = Callable[[Any], list[Output]]
+
+
+class MachineState(msgspec.Struct, kw_only=True):
+    """Everything that a snapshot holds."""
+
+    engine: bytes | None
+    broker: bytes
+    configuration: bytes
+    positions: dict[str, str]
+    stance_position: str
+    seen: list[str]
+    killed: list[str]
+    early: list[ControlEvent]
+    waiting: list[JobDue]
+    intents: list[OrderEvent]
+    cancels: list[str]
+    unknown: list[str]
+    engine_ns: int
+    last_close_ns: int
+    ended: bool
+    validator: bytes
+    projection: Kept
+
+
+class Machine:
+    """Engine, broker's memory and what the worker must not forget, stepped by inputs alone."""
+
+    def __init__(self) -> None:
+        self.engine: Engine | None = None
+        self.broker: Broker | None = None
+        self.configuration: Configuration | None = None
+        self.positions: dict[str, str] = {}
+        self.stance_position = ""
+        self.killed: set[str] = set()
+        self.waiting: dict[str, JobDue] = {}
+        self.intents: dict[str, OrderEvent] = {}
+        self.cancels: dict[str, None] = {}
+        self.unknown: dict[str, None] = {}
+        self.validator = Validator(())
+        self.engine_ns = 0
+        self.last_close_ns = 0
+        self.ended = False
+        self.projection = Projection()
+        self._seen: dict[str, None] = {}
+        self._early: list[ControlEvent] = []
+        self._steps: dict[str, Callable[[Output], list[Output]]] = {
+            "MarketSlice": self._market,
+            "StanceEvent": self._stance,
+            "ModelEvent": self._model,
+            "BrokerEvent": self._broker,
+            "ControlEvent": self._control,
+        }
+
+    def step(self, event: Output) -> list[Output]:
+        """Return the batch of one external input: it, what came before it, what follows; empty for a repeated one.
+
+        Raises
+        ------
+        RuntimeError
+            if an input but a ControlEvent comes before a configuration is in force.
+        """
+        if self.engine is None and event.type != "ControlEvent":
+            raise RuntimeError(f"{event.type} came before a configuration was in force")
+        return self._steps[event.type](event)
+
+    def seen(self, key: str) -> bool:
+        """Whether an input with this key (request id, occurrence) was taken already."""
+        return key in self._seen
+
+    # --- inputs -------------------------------------------------------------------------------------------------------
+
+    def _market(self, event: Output) -> list[Output]:
+        engine, broker, market = self._in_force(), self._connected(), event.payload
+        assert isinstance(market, MarketSlice)  # noqa: S101 - narrows the type; the table above says it
+        batch: list[Output] = []
+        while (instant_ns := engine.due(market.close_ns)) is not None:
+            timer = Output("TimerEvent", "engine", TimerEvent(instant_ns=instant_ns))
+            batch += self._through(timer, engine.on_timer)
+        for fill in broker.fills(market):
+            batch += self._through(Output("FillEvent", broker.name, fill), engine.on_fill)
+        batch += self._through(event, engine.on_slice)
+        self.positions[market_stream(market.feed)] = market.position
+        self.engine_ns = self.last_close_ns = market.close_ns
+        self.ended = self.ended or market.ended
+        return batch
+
+    def _stance(self, event: Output) -> list[Output]:
+        stance: StanceEvent = event.payload
+        self.stance_position = stance.position
+        return self._through(event, self._in_force().on_stance)
+
+    def _model(self, event: Output) -> list[Output]:
+        model: ModelEvent = event.payload
+        self._moved(model.position)
+        if not self._first(f"model:{model.occurrence}"):
+            return []
+        self.waiting.pop(model.occurrence, None)
+        return self._through(event, self._in_force().on_model)
+
+    def _broker(self, event: Output) -> list[Output]:
+        broker_event: BrokerEvent = event.payload
+        order_id = broker_event.order_id
+        order = self.intents.pop(order_id, None)
+        self.unknown.pop(order_id, None)
+        if broker_event.kind == "UNKNOWN":
+            self.unknown[order_id] = None
+        else:
+            self.cancels.pop(order_id, None)
+        if order is not None and broker_event.kind == "ACCEPTED":
+            self._connected().observe(order)
+        self._connected().observe(broker_event)
+        return self._through(event, self._in_force().on_order_event)
+
+    def _control(self, event: Output) -> list[Output]:
+        control: ControlEvent = event.payload
+        self._moved(control.position)
+        if not self._first(control.request_id):
+            return []
+        if control.action == "configure":
+            return self._configure(event, control)
+        if control.action == "kill":
+            self.killed.add(word(control.scope, control.target))
+        elif control.action == "release":
+            self.killed.clear()
+            self._early.clear()
+        if self.engine is not None:
+            return self._through(event, self.engine.on_control)
+        if control.action == "kill":
+            self._early.append(control)
+        return [event, self._ack(control, accepted=control.action in {"kill", "release"}, reason="UNCONFIGURED")]
+
+    def _configure(self, event: Output, control: ControlEvent) -> list[Output]:
+        try:
+            given = msgspec.json.decode(control.content, type=Configuration)
+        except msgspec.DecodeError as error:
+            return [event, self._ack(control, accepted=False, reason=f"configuration: {error}")]
+        if self.configuration is not None and given.version <= self.configuration.version:
+            reason = f"version {given.version} is not above {self.configuration.version}, which is in force"
+            return [event, self._ack(control, accepted=given == self.configuration, reason=reason)]
+        first = self.engine is None
+        if first:
+            self.engine = Engine(given)
+            self.broker = open_broker(given, self.engine)
+        batch = self._through(event, self._in_force().on_control)
+        self.configuration = given
+        self._judge_by(given)
+        for kill in self._early if first else ():
+            for output in self._in_force().on_control(kill):
+                self._note(output)
+                batch.append(output)
+        self._early.clear()
+        return batch
+
+    def readmit(self, market: MarketSlice) -> None:
+        """Let the validator see the bars of a slice that comes from the journal, as it saw them when they were new."""
+        for bar in market.bars:
+            self.validator.check(bar, self.last_close_ns)
+
+    def _judge_by(self, configuration: Configuration) -> None:
+        known = self.validator.snapshot()
+        self.validator = Validator(configuration.instruments)
+        self.validator.restore(known)
+
+    # --- what a step leaves behind ------------------------------------------------------------------------------------
+
+    def _through(self, event: Output, handler: Handler) -> list[Output]:
+        outputs = handler(event.payload)
+        self._note(event)
+        for output in outputs:
+            self._note(output)
+        return [event, *outputs]
+
+    def _note(self, record: Output) -> None:
+        match record.payload:
+            case OrderEvent() as order:
+                self.projection.order(order)
+                self._order(order)
+            case FillEvent() as fill:
+                self.projection.fill(fill)
+                self._connected().observe(fill)
+            case TradeEvent() as trade:
+                self.projection.trade(trade)
+            case RiskAlert() as alert:
+                self.projection.alert(alert)
+            case MarketSlice() as market:
+                self.projection.market(market)
+            case JobDue() as job if job.wait and self._waits():
+                self.waiting[job.occurrence] = job
+
+    def _order(self, order: OrderEvent) -> None:
+        if order.state == "INTENT":
+            self.intents[order.order_id] = order
+        elif order.state == "PENDING_CANCEL":
+            self.cancels[order.order_id] = None
+        elif order.state in FINAL:
+            for table in (self.intents, self.cancels, self.unknown):
+                table.pop(order.order_id, None)  # type: ignore[attr-defined]
+            self._connected().observe(order)
+
+    def _waits(self) -> bool:
+        return self.configuration is not None and self.configuration.source.waits
+
+    def _first(self, key: str) -> bool:
+        if key in self._seen:
+            return False
+        self._seen[key] = None
+        if len(self._seen) > SEEN_LIMIT:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+    def _moved(self, position: str) -> None:
+        if position:
+            stream, _, entry = position.partition(" ")
+            self.positions[stream] = entry
+
+    def _ack(self, control: ControlEvent, *, accepted: bool, reason: str) -> Output:
+        acknowledged = ControlAck(
+            engine_ns=self.engine_ns, request_id=control.request_id, action=control.action, accepted=accepted, reason=reason
+        )
+        return Output("ControlAck", "worker", acknowledged)
+
+    def _in_force(self) -> Engine:
+        if self.engine is None:
+            raise RuntimeError("no configuration is in force")
+        return self.engine
+
+    def _connected(self) -> Broker:
+        if self.broker is None:
+            raise RuntimeError("no configuration is in force, so there is no broker")
+        return self.broker
+
+    # --- snapshots ----------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """Return the whole state."""
+        state = MachineState(
+            engine=None if self.engine is None else self.engine.snapshot(),
+            broker=b"" if self.broker is None else self.broker.snapshot(),
+            configuration=msgspec.json.encode(self.configuration),
+            positions=self.positions,
+            stance_position=self.stance_position,
+            seen=list(self._seen),
+            killed=sorted(self.killed),
+            early=self._early,
+            waiting=list(self.waiting.values()),
+            intents=list(self.intents.values()),
+            cancels=list(self.cancels),
+            unknown=list(self.unknown),
+            engine_ns=self.engine_ns,
+            last_close_ns=self.last_close_ns,
+            ended=self.ended,
+            validator=msgspec.json.encode(self.validator.snapshot()),
+            projection=self.projection.snapshot(),
+        )
+        return msgspec.msgpack.encode(state)
+
+    def restore(self, raw: bytes) -> None:
+        """Continue from a snapshot.
+
+        Raises
+        ------
+        msgspec.DecodeError
+            if the bytes are not one of this version's.
+        """
+        state = msgspec.msgpack.decode(raw, type=MachineState)
+        if state.engine is not None:
+            self.configuration = msgspec.json.decode(state.configuration, type=Configuration)
+            self.engine = Engine.restore(state.engine)
+            self.broker = open_broker(self.configuration, self.engine)
+            self.broker.restore(state.broker)
+            self.validator = Validator(self.configuration.instruments)
+            self.validator.restore(msgspec.json.decode(state.validator))
+        self.positions, self.stance_position = state.positions, state.stance_position
+        self.killed, self._early = set(state.killed), state.early
+        self.waiting = {job.occurrence: job for job in state.waiting}
+        self.intents = {order.order_id: order for order in state.intents}
+        self.cancels, self.unknown = dict.fromkeys(state.cancels), dict.fromkeys(state.unknown)
+        self._seen = dict.fromkeys(state.seen)
+        self.engine_ns, self.last_close_ns, self.ended = state.engine_ns, state.last_close_ns, state.ended
+        self.projection.restore(state.projection)

@@ -1,0 +1,91 @@
+"""Who may release the kill under PAPER: a person's password, checked against the station's own sealed file."""
+
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+COST, BLOCK, LANES = 1 << 15, 8, 1  # scrypt's n, r, p: 32 MiB and about a tenth of a second
+MEMORY_LIMIT = 128 << 20
+TRIES, WINDOW_S = 5, 900.0
+REASON_LIMIT = 500
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One person's password: scrypt's parameters, salt and hash in hexadecimal."""
+
+    salt: str
+    n: int
+    r: int
+    p: int
+    hash: str
+
+
+class ReleaseRefusedError(Exception):
+    """One sentence that says why the kill stays."""
+
+
+def make_entry(password: str) -> Entry:
+    """Return the entry of ``secrets/release.json`` for a password."""
+    salt = secrets.token_bytes(16)
+    made = hashlib.scrypt(password.encode(), salt=salt, n=COST, r=BLOCK, p=LANES, maxmem=MEMORY_LIMIT, dklen=32)
+    return Entry(salt=salt.hex(), n=COST, r=BLOCK, p=LANES, hash=made.hex())
+
+
+class Passwords:
+    """Verifies releases against the sealed file; five wrong passwords within 15 minutes close it for that long."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._clock = clock
+        self._wrong: deque[float] = deque(maxlen=TRIES)
+
+    def verify(self, user: str, password: str, reason: str) -> None:
+        """Return if this person may release, with this reason.
+
+        Raises
+        ------
+        ReleaseRefusedError
+            if the reason is missing or too long, the password wrong, the tries used up, or the file not to be trusted.
+        """
+        if not 1 <= len(reason.strip()) <= REASON_LIMIT:
+            raise ReleaseRefusedError(f"reason has {len(reason)} characters; give 1 to {REASON_LIMIT}")
+        now = self._clock()
+        if len(self._wrong) == TRIES and now - self._wrong[0] < WINDOW_S:
+            left = int(WINDOW_S - (now - self._wrong[0])) + 1
+            raise ReleaseRefusedError(f"{TRIES} wrong passwords within 15 minutes; try again in {left} s")
+        if not _matches(self._entries().get(user), password):
+            self._wrong.append(now)
+            raise ReleaseRefusedError("user or password is wrong, or this person is not of the oversight group")
+        self._wrong.clear()
+
+    def _entries(self) -> dict[str, Entry]:
+        try:
+            found = self._path.stat()
+            if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO) or found.st_uid != os.geteuid():
+                raise ReleaseRefusedError(f"{self._path.name} must belong to the worker's user with mode 0600")
+            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, Entry])
+        except OSError as error:
+            raise ReleaseRefusedError(f"{self._path.name} cannot be read ({error.strerror}); set a password") from error
+        except msgspec.DecodeError as error:
+            raise ReleaseRefusedError(f"{self._path.name} is not in order: {error}") from error
+
+
+def _matches(entry: Entry | None, password: str) -> bool:
+    """Compare in constant time; an unknown person costs as much as a known one."""
+    known = entry if entry is not None else make_entry(secrets.token_hex(8))
+    try:
+        made = hashlib.scrypt(
+            password.encode(), salt=bytes.fromhex(known.salt), n=known.n, r=known.r, p=known.p, maxmem=MEMORY_LIMIT,
+            dklen=len(known.hash) // 2,
+        )  # fmt: skip
+    except ValueError as error:
+        raise ReleaseRefusedError(f"release.json holds parameters that scrypt refuses: {error}") from error
+    return hmac.compare_digest(made.hex(), known.hash) and entry is not None
