@@ -116,7 +116,13 @@ def _record(*, job: Job, owner: str, due: JobDue, found: Fit) -> None:
         content=found.content.decode(),
         reason=found.reason,
     )
-    put(stream=CONTROL_WORKER, payload=event, actor=STATION, agent_id="calibrators", request_id=f"{NAME}:{due.occurrence}")
+    put(
+        stream=CONTROL_WORKER,
+        payload=event,
+        actor=STATION,
+        agent_id="calibrators",
+        request_id=f"{NAME}:{due.occurrence}",
+    )
 
 
 def _keep(found: Fit) -> None:

@@ -1,7 +1,5 @@
 """The artefact registry in the stock admin, to look at."""
 
-from typing import ClassVar
-
 from django.contrib import admin
 from django.http import HttpRequest
 
@@ -12,7 +10,7 @@ from agents.models import Artefact
 class ArtefactAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # generic for checkers only, not at run time
     """Read-only: artefacts come from fits alone."""
 
-    list_display: ClassVar = ["name", "version", "outcome", "occurrence", "created"]
+    list_display = ("name", "version", "outcome", "occurrence", "created")
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
         """Nobody."""

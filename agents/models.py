@@ -16,7 +16,9 @@ class Artefact(models.Model):
         FAILED = "failed"
 
     name = models.CharField(max_length=64)
-    version = models.PositiveIntegerField(help_text="of a fit: its own; else the version that stays in force, 0 for none")
+    version = models.PositiveIntegerField(
+        help_text="of a fit: its own; else the version that stays in force, 0 for none"
+    )
     occurrence = models.CharField(max_length=128)
     outcome = models.CharField(max_length=9, choices=Outcome)
     sha256 = models.CharField(max_length=64)

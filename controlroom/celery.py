@@ -5,13 +5,15 @@ Threads, not processes: a killed worker leaves no orphan behind, and numba's poo
 
 import importlib
 import os
+import sys
 from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, worker_init
-from kombu import Queue
+from kombu.entity import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlroom.settings")
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")  # they import every page; `migrate` and the tests run them
 
 from django.conf import settings
 
@@ -26,9 +28,15 @@ app = Celery("controlroom")
 app.conf.update(
     broker_url=server_url(settings.DATA, "redis+socket") or "memory://",
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"visibility_timeout": VISIBILITY_S, "socket_timeout": 30.0, "socket_connect_timeout": 2.0},
-    task_queues=[Queue(name) for name in QUEUES],
+    broker_transport_options={
+        "visibility_timeout": VISIBILITY_S,
+        "socket_timeout": 30.0,
+        "socket_connect_timeout": 2.0,
+    },
+    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_default_queue="models",
+    task_default_exchange="models",
+    task_default_routing_key="models",
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
@@ -52,7 +60,7 @@ app.set_default()
 @setup_logging.connect
 def _logging(**_signal: Any) -> None:
     """Log as every other process does, instead of as Celery would."""
-    logs.configure("celery", settings.DATA if settings.DATA.root.is_dir() else None)
+    logs.configure("beat" if "beat" in sys.argv else "celery", settings.DATA if settings.DATA.root.is_dir() else None)
 
 
 @worker_init.connect

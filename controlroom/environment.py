@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from events.paths import DataPaths
 
 
-class EnvironmentFault(ValueError):
+class SettingError(ValueError):
     """One sentence: the variable, the value, what is allowed."""
 
 
@@ -21,7 +21,9 @@ def text(name: str, default: str = "") -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise EnvironmentFault(f"{name}_FILE = {path} cannot be read ({error.strerror}); it must be a readable file") from error
+        raise SettingError(
+            f"{name}_FILE = {path} cannot be read ({error.strerror}); it must be a readable file"
+        ) from error
 
 
 def data_paths(base: Path) -> DataPaths:
@@ -32,8 +34,8 @@ def data_paths(base: Path) -> DataPaths:
 def secret_key(paths: DataPaths) -> str:
     """Return the signing key of this data directory, made at its first use (0600).
 
-    Without a data directory there is nothing to sign for: whoever only reads the settings (a type checker, a test) gets a
-    key of its own and leaves no trace.
+    Without a data directory there is nothing to sign for: whoever only reads the settings (a type checker, a test)
+    gets a key of its own and leaves no trace.
     """
     given = text("DJANGO_SECRET_KEY")
     if given:
@@ -70,7 +72,7 @@ def databases(paths: DataPaths, test_file: Path) -> dict[str, dict[str, Any]]:
         return {"default": _sqlite(paths, test_file)}
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
-        raise EnvironmentFault(f"DATABASE_URL = {parts.scheme}://… must be postgresql://USER:PASSWORD@HOST:PORT/NAME")
+        raise SettingError(f"DATABASE_URL = {parts.scheme}://… must be postgresql://USER:PASSWORD@HOST:PORT/NAME")
     return {
         "default": {
             "ENGINE": "django.db.backends.postgresql",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pysqlite3
 
-# Before Django looks for it: Debian's own SQLite can corrupt a write-ahead log that several processes write (fixed in 3.51.3).
+# Before Django looks for it: Debian's SQLite can corrupt a log that several processes write (fixed in 3.51.3).
 sys.modules["sqlite3"] = pysqlite3
 sys.modules["sqlite3.dbapi2"] = pysqlite3.dbapi2
 
@@ -15,7 +15,9 @@ from controlroom import environment  # noqa: E402 - nothing of Django may come b
 from controlroom.valkey import cache_configuration  # noqa: E402
 
 if pysqlite3.sqlite_version_info < (3, 51, 3):
-    raise environment.EnvironmentFault(f"SQLite {pysqlite3.sqlite_version} is too old; install the locked requirements (3.51.3 or newer)")
+    raise environment.SettingError(
+        f"SQLite {pysqlite3.sqlite_version} is too old; install the locked requirements (3.51.3 or newer)"
+    )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA = environment.data_paths(BASE_DIR)
@@ -83,7 +85,10 @@ CACHES = cache_configuration(DATA)
 AUTH_USER_MODEL = "access.User"
 AUTHENTICATION_BACKENDS = ["controlroom.access.backends.RoleBackend", "controlroom.access.backends.ObjectBackend"]
 ANONYMOUS_USER_NAME = None  # of guardian: nobody without a login is given a permission
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -108,7 +113,6 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 31_536_000 if TLS else 0
 X_FRAME_OPTIONS = "DENY"
-FORMS_URLFIELD_ASSUME_HTTPS = True
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -126,3 +130,4 @@ USE_I18N = False
 LANGUAGE_CODE = "en-us"
 
 LOGGING_CONFIG = None  # each process calls events.logs.configure with its own name
+SILENCED_SYSTEM_CHECKS = ["guardian.W001"]  # our ObjectBackend is guardian's, without its rule for superusers

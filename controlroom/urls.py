@@ -16,4 +16,4 @@ urlpatterns = [
     path("", include("controlroom.pages.urls")),
 ]
 
-handler403 = "controlroom.access.views.refused"
+handler403 = "controlroom.access.refusal.refused"

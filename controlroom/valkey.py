@@ -23,4 +23,6 @@ def cache_configuration(paths: DataPaths) -> dict[str, dict[str, Any]]:
     url = server_url(paths, "unix")
     if url is None:
         return {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-    return {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url, "KEY_PREFIX": "station"}}
+    return {
+        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url, "KEY_PREFIX": "station"}
+    }

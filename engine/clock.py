@@ -55,7 +55,16 @@ class Clock:
     def _enter(self, calendar: str, instant_ns: int) -> Output:
         phase = phase_at(calendar, instant_ns)
         self.phases[calendar], self.entered[calendar] = phase, instant_ns
-        return say("PhaseEvent", PhaseEvent(engine_ns=instant_ns, calendar=calendar, phase=phase.name, session=phase.session, until_ns=phase.until_ns))
+        return say(
+            "PhaseEvent",
+            PhaseEvent(
+                engine_ns=instant_ns,
+                calendar=calendar,
+                phase=phase.name,
+                session=phase.session,
+                until_ns=phase.until_ns,
+            ),
+        )
 
     def _jobs(self, calendar: str, edge_ns: int, outcomes: int) -> list[Output]:
         """Name the jobs of a phase. A refit that could learn next to nothing is left out: its inputs are the same but for a few."""
@@ -66,7 +75,14 @@ class Clock:
                     continue
                 self.refitted_at = outcomes
             start = edge_ns + HOUR_NS if calendar == ALWAYS else self.universe.session_open_after(calendar, edge_ns)
-            due = JobDue(engine_ns=edge_ns, job=job.name, occurrence=job.occurrence, effective_from_ns=start, through_seq=-1, wait=job.wait)
+            due = JobDue(
+                engine_ns=edge_ns,
+                job=job.name,
+                occurrence=job.occurrence,
+                effective_from_ns=start,
+                through_seq=-1,
+                wait=job.wait,
+            )
             outputs.append(say("JobDue", due))
         return outputs
 

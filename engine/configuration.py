@@ -79,7 +79,9 @@ def load_settings(override: Path | None = None) -> Settings:
         try:
             given = tomllib.loads(override.read_text())
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"settings {name} cannot be read ({error}); make it a readable UTF-8 file or move it away") from error
+            raise SettingsError(
+                f"settings {name} cannot be read ({error}); make it a readable UTF-8 file or move it away"
+            ) from error
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"settings {name} is not TOML: {error}") from error
         _merge(merged, given)

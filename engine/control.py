@@ -37,7 +37,9 @@ class Control:
         refused, outputs = handler(engine, event)
         after = self._station(engine.state)
         if before != after:
-            outputs.insert(0, self._state_event(engine.state, before[0], f"{event.action} by {event.actor}: {event.reason}"))
+            outputs.insert(
+                0, self._state_event(engine.state, before[0], f"{event.action} by {event.actor}: {event.reason}")
+            )
         return [*outputs, self._ack(engine, event, refused)]
 
     @staticmethod
@@ -81,7 +83,10 @@ class Control:
     def _foreign(engine: "Engine", symbols: list[str]) -> Output:
         currency = engine.state.configuration.settings.account.currency
         message = f"{', '.join(symbols)}: no rate to {currency}, charted but not traded"
-        return say("RiskAlert", RiskAlert(engine_ns=engine.now_ns, rule="NO_RATE", severity="warning", scope="account", message=message))
+        return say(
+            "RiskAlert",
+            RiskAlert(engine_ns=engine.now_ns, rule="NO_RATE", severity="warning", scope="account", message=message),
+        )
 
     def _kill(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
         scope = _scope(event)

@@ -24,7 +24,17 @@ from engine.snapshot import pack, unpack
 from engine.state import State, new_state
 from engine.units import fill_units, size_units
 from events.types import (
-    AccountEvent, BrokerEvent, ControlEvent, FillEvent, MarketSlice, ModelEvent, OutcomeEvent, RiskAlert, SignalEvent, StanceEvent, TimerEvent,
+    AccountEvent,
+    BrokerEvent,
+    ControlEvent,
+    FillEvent,
+    MarketSlice,
+    ModelEvent,
+    OutcomeEvent,
+    RiskAlert,
+    SignalEvent,
+    StanceEvent,
+    TimerEvent,
 )  # fmt: skip
 from market.aggregation import advance
 
@@ -52,7 +62,9 @@ class Engine:
 
     def due(self, before_ns: int) -> int | None:
         """Return the next instant of the due table that is not after ``before_ns``: call ``on_timer`` with it first."""
-        instants = [t for t in (self.clock.next_instant(), self.opinions.next_instant()) if t is not None and t <= before_ns]
+        instants = [
+            t for t in (self.clock.next_instant(), self.opinions.next_instant()) if t is not None and t <= before_ns
+        ]
         return min(instants, default=None)
 
     def on_timer(self, event: TimerEvent) -> list[Output]:
@@ -92,7 +104,11 @@ class Engine:
     def simulated_fills(self, market: MarketSlice, broker: str) -> list[FillEvent]:
         """Return what a slice does to the working orders of a simulated broker, in order-id order; changes no position."""
         self._lay(market)
-        working = [order for order in self.open_orders() if order.state in {"SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED", "PENDING_CANCEL"}]
+        working = [
+            order
+            for order in self.open_orders()
+            if order.state in {"SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED", "PENDING_CANCEL"}
+        ]
         if not working:
             return []
         universe = self.state.universe
@@ -111,7 +127,14 @@ class Engine:
         if universe._dirty:  # noqa: SLF001 - the rows that this slice touched
             outputs += self.control.breakers(state, now_ns)
             outputs += self._run_policies(now_ns)
-            size_units(universe.symbols, state.books, state.strategies, state.limits[0], universe.rates, state.costs[0]["symbol_budget"])
+            size_units(
+                universe.symbols,
+                state.books,
+                state.strategies,
+                state.limits[0],
+                universe.rates,
+                state.costs[0]["symbol_budget"],
+            )
             outputs += self._decide(now_ns)
         outputs += execution.expire(state, now_ns, everything=market.ended)
         self._laid = -1
@@ -148,14 +171,27 @@ class Engine:
         state = self.state
         if self.opinions.advance(now_ns):
             limits = state.limits[0]
-            self.opinions.write_multipliers(now_ns, state.names, state.universe.index, state.books, float(limits["stance_low"]), float(limits["stance_high"]))
+            self.opinions.write_multipliers(
+                now_ns,
+                state.names,
+                state.universe.index,
+                state.books,
+                float(limits["stance_low"]),
+                float(limits["stance_high"]),
+            )
 
     def _run_policies(self, now_ns: int) -> list[Output]:
         state, universe, outputs = self.state, self.state.universe, []
         ready = {}
         for interval, aggregate in state.aggregates.items():
             ready[interval] = advance(
-                aggregate.buckets, aggregate.interval_ns, now_ns, universe.bars, universe.session_open_ns, universe.session_close_ns, aggregate.closed
+                aggregate.buckets,
+                aggregate.interval_ns,
+                now_ns,
+                universe.bars,
+                universe.session_open_ns,
+                universe.session_close_ns,
+                aggregate.closed,
             )
         for s, run in enumerate(state.runs):
             if ready[run.policy.interval_s] == 0:
@@ -183,7 +219,9 @@ class Engine:
 
     def _settle(self, s: int, bars: Any, now_ns: int) -> list[Output]:
         state, run = self.state, self.state.runs[s]
-        count = settle(state.books[s], self._closed, bars, run.scores, run.policy.horizon_bars, self._settled, self._outcomes)
+        count = settle(
+            state.books[s], self._closed, bars, run.scores, run.policy.horizon_bars, self._settled, self._outcomes
+        )
         outputs = []
         for k in range(count):
             i, signal_ns = self._settled[k].tolist()
@@ -200,7 +238,9 @@ class Engine:
     def confidence_of(self, s: int, score: float) -> tuple[float | None, str]:
         """Return strategy s's confidence in a score and the calibrator that says so."""
         row = self.state.strategies[s]
-        return confidence(self.opinions.calibrators.get(self.state.names[s]), score, int(row["hits"]), int(row["outcomes"]))
+        return confidence(
+            self.opinions.calibrators.get(self.state.names[s]), score, int(row["hits"]), int(row["outcomes"])
+        )
 
     def _signal(self, s: int, i: int, old: float, new: float, now_ns: int) -> Output:
         run = self.state.runs[s]
@@ -251,7 +291,11 @@ class Engine:
         wanted = 0.0
         for s in range(len(state.runs)):
             held = state.books[s, i]
-            wanted += min(1.0, max(-1.0, float(held["target"] * held["stance"]))) * float(state.strategies[s]["weight"]) * capital
+            wanted += (
+                min(1.0, max(-1.0, float(held["target"] * held["stance"])))
+                * float(state.strategies[s]["weight"])
+                * capital
+            )
         would_be = int(row["lots"] + row["working_buy"] - row["working_sell"])
         band = float(state.limits[0]["no_trade_band"]) * capital * float(state.strategies["weight"].max())
         return bool((would_be - wanted) * order.signed > band)
@@ -278,7 +322,9 @@ class Engine:
         )  # fmt: skip
 
     def _alert(self, rule: str, severity: Any, scope: str, message: str) -> Output:
-        return say("RiskAlert", RiskAlert(engine_ns=self.now_ns, rule=rule, severity=severity, scope=scope, message=message))
+        return say(
+            "RiskAlert", RiskAlert(engine_ns=self.now_ns, rule=rule, severity=severity, scope=scope, message=message)
+        )
 
     # --- snapshots ----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,13 @@ from engine.state import REMEMBERED, State
 from events.types import BrokerEvent, Denial, FillEvent, OrderEvent, RiskAlert, TradeEvent
 from risk.codes import STATION_CODES, Code
 
-ACKNOWLEDGED = {"ACCEPTED": "ACCEPTED", "REJECTED": "REJECTED", "CANCELED": "CANCELED", "EXPIRED": "EXPIRED", "UNKNOWN": "UNKNOWN"}
+ACKNOWLEDGED = {
+    "ACCEPTED": "ACCEPTED",
+    "REJECTED": "REJECTED",
+    "CANCELED": "CANCELED",
+    "EXPIRED": "EXPIRED",
+    "UNKNOWN": "UNKNOWN",
+}
 
 
 def order_event(order: Order, engine_ns: int) -> OrderEvent:
@@ -74,7 +80,8 @@ def deny(state: State, i: int, now_ns: int) -> list[Output]:
     order = make_order(state, i, now_ns)
     codes = [code for code in Code if mask & (1 << code)]
     order.denials = [
-        Denial(code=code.name, value=float(state.values[i, code]), limit=float(state.limits_met[i, code])) for code in codes
+        Denial(code=code.name, value=float(state.values[i, code]), limit=float(state.limits_met[i, code]))
+        for code in codes
     ]
     order.move("RISK_DENIED")
     order.reason = codes[0].name
@@ -93,7 +100,9 @@ def _count_denial(state: State, order: Order, code: int, now_ns: int) -> list[Ou
         row["denial_code"] = code + 1
         if row["denial_run"] >= allowed and row["enabled"]:
             row["enabled"] = 0
-            message = f"{name} met {Code(code).name} {allowed} times in a row: it may only reduce until a person enables it"
+            message = (
+                f"{name} met {Code(code).name} {allowed} times in a row: it may only reduce until a person enables it"
+            )
             alert = RiskAlert(engine_ns=now_ns, rule="REPEATED_DENIAL", severity="critical", scope=f"strategy:{name}", message=message,
                               numbers={"denials": float(allowed)})  # fmt: skip
             outputs.append(say("RiskAlert", alert))
@@ -118,7 +127,9 @@ def on_fill(state: State, fill: FillEvent, now_ns: int) -> list[Output]:
     outputs = [say("TradeEvent", _book(state, order, fill, now_ns))]
     left = order.lots - order.filled_lots
     if left < 0:
-        outputs += _strange_fill(state, fill, now_ns, f"order {order.order_id} was filled {-left} lots beyond its {order.lots}")
+        outputs += _strange_fill(
+            state, fill, now_ns, f"order {order.order_id} was filled {-left} lots beyond its {order.lots}"
+        )
     if order.working or left <= 0:
         outputs += move(state, order, "FILLED" if left <= 0 else "PARTIALLY_FILLED", now_ns, order.reason)
     else:
@@ -154,7 +165,9 @@ def _book(state: State, order: Order, fill: FillEvent, now_ns: int) -> TradeEven
         _release(state, i, side, min(fill.lots, order.lots - order.filled_lots))
     order.filled_lots += fill.lots
     order.filled_value += fill.lots * unit * price
-    booked = {name: shares.get(name, 0) + crossed.get(name, 0) for name in [*shares, *(n for n in crossed if n not in shares)]}
+    booked = {
+        name: shares.get(name, 0) + crossed.get(name, 0) for name in [*shares, *(n for n in crossed if n not in shares)]
+    }
     return TradeEvent(
         engine_ns=max(now_ns, fill.broker_ns), execution_id=fill.execution_id, order_id=order.order_id, symbol=order.symbol, side=order.side,
         lots=fill.lots, quantity=fill.lots * unit, price=price, fee_micro=fill.fee_micro, slippage=slippage, lots_by_strategy=booked,
@@ -174,7 +187,9 @@ def _fill_shares(order: Order, lots: int, side: int) -> dict[str, int]:
     return {name: side * share for name, share in zip(names, shares, strict=True) if share}
 
 
-def _book_strategies(state: State, i: int, shares: dict[str, int], crossed: dict[str, int], price: float, unit: float) -> dict[str, float]:
+def _book_strategies(
+    state: State, i: int, shares: dict[str, int], crossed: dict[str, int], price: float, unit: float
+) -> dict[str, float]:
     realised: dict[str, float] = {}
     for booked in (crossed, shares):
         for name, lots in booked.items():
@@ -190,7 +205,9 @@ def _charge_fee(state: State, i: int, shares: dict[str, int], fill: FillEvent) -
     for name, fee in zip(shares, _shares(fill.fee_micro, lots, [fill.fee_micro] * len(lots)), strict=True):
         state.books[state.names.index(name), i]["fees_micro"] += fee
     row = state.universe.symbols[i]
-    row["realised"], row["realised_rest"] = add(float(row["realised"]), float(row["realised_rest"]), -fill.fee_micro * 1e-6)
+    row["realised"], row["realised_rest"] = add(
+        float(row["realised"]), float(row["realised_rest"]), -fill.fee_micro * 1e-6
+    )
 
 
 def _release(state: State, i: int, side: int, lots: int) -> None:

@@ -17,7 +17,16 @@ from events.types import FillEvent
 
 
 @njit(cache=True)
-def market_price_micro(open_price: float, side: int, quantity: float, volume: float, sigma: float, tick: float, half_spread: float, impact_eta: float) -> int:
+def market_price_micro(
+    open_price: float,
+    side: int,
+    quantity: float,
+    volume: float,
+    sigma: float,
+    tick: float,
+    half_spread: float,
+    impact_eta: float,
+) -> int:
     """Return the price in micro-units at which a market order of ``quantity`` units fills; side +1 buys, -1 sells."""
     half = max(0.5 * tick, half_spread * open_price)
     impact = impact_eta * sigma * np.sqrt(quantity / volume) * open_price if volume > 0.0 else 0.0
@@ -33,7 +42,9 @@ def budget_lots(volume: float, share: float, unit: float) -> int:
     return int(volume * share / unit)
 
 
-def market_fills(orders: Iterable[Order], symbols: dict[str, int], table: Any, bars: Any, costs: Any, broker: str) -> list[FillEvent]:
+def market_fills(
+    orders: Iterable[Order], symbols: dict[str, int], table: Any, bars: Any, costs: Any, broker: str
+) -> list[FillEvent]:
     """Return the fills of one slice for working market orders, in order-id order.
 
     Parameters

@@ -7,6 +7,7 @@ zero closes the old side first.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from numba import njit
@@ -22,16 +23,23 @@ def divide_up(value: int, by: int) -> int:
 
 
 @njit(cache=True)
-def notional_micro(lots: int, price_micro: int, numerator: int, denominator: int, up: bool) -> int:  # noqa: FBT001 - compiled
-    """Return lots x lot size x price in micro-units, rounded up or down; lots >= 0."""
-    exact = lots * numerator * price_micro
-    return divide_up(exact, denominator) if up else exact // denominator
+def notional_micro(lots: int, price_micro: int, numerator: int, denominator: int, up: bool) -> int:  # noqa: FBT001, PLR0917 - compiled
+    """Return lots x lot size x price in micro-units, rounded up or down; lots >= 0.
+
+    Whole units and the rest are priced apart: their product with a price would not fit into 64 bits for large orders.
+    """
+    units = lots * numerator // denominator
+    rest = (lots * numerator - units * denominator) * price_micro
+    over: int = divide_up(rest, denominator) if up else rest // denominator
+    return units * price_micro + over
 
 
 @njit(cache=True)
 def fee_micro(notional: int, fee_ppm: int) -> int:
     """Return the fee of a notional (both micro-units), rounded up: against us."""
-    return divide_up(notional * fee_ppm, PPM)
+    whole = notional // PPM
+    rest: int = divide_up((notional - whole * PPM) * fee_ppm, PPM)
+    return whole * fee_ppm + rest
 
 
 @njit(cache=True)
@@ -41,7 +49,7 @@ def price_against_us(price: float, side: int) -> int:
     nearest = math.floor(scaled + 0.5)
     if abs(scaled - nearest) < 1e-4:  # already on the micro-unit: a double's last bit must not move it
         return int(nearest)
-    return int(math.ceil(scaled)) if side > 0 else int(math.floor(scaled))
+    return int(math.ceil(scaled)) if side > 0 else int(math.floor(scaled))  # noqa: RUF046 - a double where compiled
 
 
 @njit(cache=True)
@@ -82,36 +90,50 @@ def book(row: Any, lots: int, price: float, units_per_lot: float) -> float:
 
 
 @njit(cache=True)
+def book_net(  # noqa: PLR0917 - compiled code is called with positions
+    row: Any, account: Any, lots: int, price_micro: int, fee: int, expected_price: float
+) -> float:
+    """Book a fill of signed lots into its symbol's net position and the account; return the slippage.
+
+    Cash moves by the notional rounded against us and the fee; slippage is the money lost against ``expected_price``.
+    """
+    side = 1 if lots > 0 else -1
+    unit, price = row.lot_numerator / row.lot_denominator, price_micro * 1e-6
+    book(row, lots, price, unit)
+    row.realised, row.realised_rest = add(row.realised, row.realised_rest, -fee * 1e-6)
+    notional = notional_micro(abs(lots), price_micro, row.lot_numerator, row.lot_denominator, side > 0)
+    account.cash_micro -= side * notional + fee
+    account.fees_micro += fee
+    slippage: float = (price - expected_price) * lots * unit
+    account.slippage += slippage
+    return slippage
+
+
+@njit(cache=True)
 def average_price(row: Any, units_per_lot: float) -> float:
     """Return a position's average price, 0 when flat."""
     if row.lots == 0:
         return 0.0
-    return (row.basis + row.basis_rest) / (row.lots * units_per_lot)
+    price: float = (row.basis + row.basis_rest) / (row.lots * units_per_lot)
+    return price
 
 
-@njit(cache=True)
-def share_out(amount: int, weights: Any, caps: Any, out: Any) -> None:
-    """Share ``amount`` whole lots pro rata to ``weights`` (>= 0), none above its cap: largest remainder, ties by index.
+def share_out(amount: int, weights: Sequence[int], caps: Sequence[int]) -> list[int]:
+    """Return ``amount`` shared pro rata to ``weights`` (>= 0), none above its cap: largest remainder, ties by index.
 
-    ``out`` (i8, same length) is overwritten. Hamilton's method; amount <= sum(caps), caps[i] >= weights[i] share rounded up.
+    Hamilton's method in whole numbers of any size. The shares add up to ``amount``, or to all that the caps and the
+    weights above zero can take.
     """
-    total = 0
-    for i in range(len(weights)):
-        total += weights[i]
-        out[i] = 0
-    if total == 0 or amount == 0:
-        return
-    given = 0
-    for i in range(len(weights)):
-        out[i] = min(amount * weights[i] // total, caps[i])
-        given += out[i]
-    while given < amount:
-        best, best_rest = -1, -1
-        for i in range(len(weights)):
-            rest = amount * weights[i] - out[i] * total
-            if out[i] < caps[i] and rest > best_rest:
-                best, best_rest = i, rest
-        if best < 0:
-            return
-        out[best] += 1
-        given += 1
+    total = sum(weights)
+    if total <= 0 or amount <= 0:
+        return [0] * len(weights)
+    shares = [min(amount * weight // total, cap) for weight, cap in zip(weights, caps, strict=True)]
+    left = amount - sum(shares)
+    while left > 0:
+        open_to_more = [i for i, share in enumerate(shares) if share < caps[i] and weights[i] > 0]
+        if not open_to_more:
+            break
+        best = max(open_to_more, key=lambda i: (amount * weights[i] - shares[i] * total, -i))
+        shares[best] += 1
+        left -= 1
+    return shares

@@ -46,7 +46,10 @@ class Opinions:
         if event.name != "calibrators" or event.outcome != "fitted":
             return ""
         try:
-            given = {name: decode(bytes(raw)) for name, raw in msgspec.json.decode(event.content, type=dict[str, msgspec.Raw]).items()}
+            given = {
+                name: decode(bytes(raw))
+                for name, raw in msgspec.json.decode(event.content, type=dict[str, msgspec.Raw]).items()
+            }
         except (CalibrationError, msgspec.MsgspecError) as error:
             return f"calibrators of {event.occurrence}: {error}"
         start = max(event.effective_from_ns, now_ns)
@@ -71,14 +74,20 @@ class Opinions:
         self.waiting = [entry for entry in self.waiting if entry[0] > now_ns]
         return True
 
-    def write_multipliers(self, now_ns: int, names: list[str], index: dict[str, int], books: Any, low: float, high: float) -> None:
+    def write_multipliers(
+        self, now_ns: int, names: list[str], index: dict[str, int], books: Any, low: float, high: float
+    ) -> None:
         """Write each (strategy, symbol)'s multiplier: clip(1 + bias x confidence, low, high) of the latest valid stance.
 
         The latest ``effective_from`` wins, at a tie the one that came last; a stance for the symbol goes before one for "*".
         """
         books["stance"][:] = 1.0
         for general in (True, False):
-            valid = [x for x in self.stances if (x.symbol == EVERY) == general and x.effective_from_ns <= now_ns < x.expiry_ns]
+            valid = [
+                x
+                for x in self.stances
+                if (x.symbol == EVERY) == general and x.effective_from_ns <= now_ns < x.expiry_ns
+            ]
             for stance in sorted(valid, key=lambda x: x.effective_from_ns):
                 value = min(high, max(low, 1.0 + stance.bias * stance.confidence))
                 s = names.index(stance.strategy)
@@ -94,5 +103,7 @@ class Opinions:
     def restore(self, kept: Kept, now_ns: int) -> None:
         """Continue from a snapshot taken at ``now_ns``."""
         self.stances, self.calibrators, self.waiting = kept.stances, kept.calibrators, kept.waiting
-        instants = [t for x in self.stances for t in (x.effective_from_ns, x.expiry_ns)] + [entry[0] for entry in self.waiting]
+        instants = [t for x in self.stances for t in (x.effective_from_ns, x.expiry_ns)] + [
+            entry[0] for entry in self.waiting
+        ]
         self._instants = sorted(t for t in instants if t > now_ns)

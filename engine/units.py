@@ -27,7 +27,9 @@ def fill_units(symbols: Any, bars: Any, books: Any, strategies: Any, costs: Any,
                 continue
             side = 1 if lots > 0 else -1
             quantity = abs(lots) * row.lot_numerator / row.lot_denominator
-            price = market_price_micro(bar.open, side, quantity, bar.volume, row.sigma, row.tick, costs.half_spread, costs.impact_eta)
+            price = market_price_micro(
+                bar.open, side, quantity, bar.volume, row.sigma, row.tick, costs.half_spread, costs.impact_eta
+            )
             notional = notional_micro(abs(lots), price, row.lot_numerator, row.lot_denominator, side > 0)
             strategies[s].unit_cash_micro -= side * notional + fee_micro(notional, costs.fee_ppm)
             held.unit_lots += lots

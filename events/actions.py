@@ -14,7 +14,7 @@ from events.models import Job, Outbox
 from events.types import ControlAck
 
 LEASE = timedelta(seconds=15)
-"""How long a claim holds without a heartbeat: within the 60 s that a replay waits, a second worker can still take over."""
+"""How long a claim holds without a heartbeat: a second worker can still take over within the 60 s of a replay."""
 HEARTBEAT_S = 5.0
 ATTEMPTS = 5
 ERROR_LIMIT = 2000

@@ -180,10 +180,10 @@ def trim_below_readers(bus: redis.Redis, stream: str, positions: Iterable[str]) 
     How many entries were removed.
     """
     client = cast("Any", bus)
-    slowest = [_order(position) for position in positions]
+    slowest = [order(position) for position in positions]
     for group in client.xinfo_groups(stream):
         pending = client.xpending(stream, group["name"])
-        slowest.append(_order(_text(pending["min"] if pending["pending"] else group["last-delivered-id"])))
+        slowest.append(order(_text(pending["min"] if pending["pending"] else group["last-delivered-id"])))
     if not slowest or min(slowest) == (0, 0):
         return 0
     return int(client.xtrim(stream, minid="{}-{}".format(*min(slowest)), approximate=False))
@@ -250,6 +250,7 @@ def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _order(position: str) -> tuple[int, int]:
+def order(position: str) -> tuple[int, int]:
+    """Return an entry's id as two numbers that compare as the stream orders them."""
     milliseconds, _, number = position.partition("-")
     return int(milliseconds), int(number or 0)

@@ -95,6 +95,8 @@ def valkey_command(paths: DataPaths, which: Which) -> list[str]:
 def probe(paths: DataPaths, which: Which) -> bool:
     """Return whether a server answers and has read its data."""
     import redis  # noqa: PLC0415 - whoever only writes the configuration needs no client
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
 
     user = "status" if which == "bus" else WEB_USER
     try:
@@ -104,6 +106,7 @@ def probe(paths: DataPaths, which: Which) -> bool:
             password=password(paths, which, user),
             socket_timeout=2,
             protocol=2,
+            retry=Retry(NoBackoff(), 0),
         ) as client:
             return bool(client.ping())
     except (redis.RedisError, OSError, EmbeddedServerError):

@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 from crc32c import crc32c
 
-from events.reader import DURABLE, JournalReader, Stored, VerifyResult, verify
+from events.reader import DURABLE, JournalReader, Stored, VerifyResult, durable_next, verify
 from events.segments import (
     FRAME,
     GENESIS,
@@ -125,7 +125,8 @@ class JournalWriter:
         self._fd = -1
         self._zeroed = 0
         self._place = Place(0, 0, GENESIS)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (folder.parent, folder):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = _lock(folder, writer)
         try:
             self._open_last()
@@ -225,7 +226,8 @@ class JournalWriter:
 
     def _open_last(self) -> None:
         segments = segment_files(self.folder)
-        last = scan_segments(segments, self.writer, complete=VERIFIED_SEGMENTS)
+        unsynced_from = durable_next(self.folder)
+        last = scan_segments(segments, self.writer, complete=VERIFIED_SEGMENTS, unsynced_from=unsynced_from)
         if last is None:
             self._create(0)
         else:

@@ -52,6 +52,11 @@ class DataPaths:
         return self.root / "valkey"
 
     @property
+    def feeds(self) -> Path:
+        """Counters of the feeds, one file each."""
+        return self.root / "feeds"
+
+    @property
     def kill_file(self) -> Path:
         """Present or unreadable: killed. Deleting it releases nothing."""
         return self.root / "kill" / "KILL"

@@ -68,8 +68,8 @@ class JournalReader:
         """
         segments = segment_files(self.folder)
         index = max(bisect_right([first_seq(segment) for segment in segments], from_seq) - 1, 0)
-        limit = self._durable_next() if self._durable_only else None
-        batch: list[Stored] = []
+        limit = (durable_next(self.folder) or 0) if self._durable_only else None
+        batch: list[tuple[int, Stored]] = []
         for segment in segments[index:]:
             seq, start = first_seq(segment), 0
             if self._mark is not None and self._mark[:2] == (from_seq, segment):
@@ -78,13 +78,16 @@ class JournalReader:
                 seq += 1
                 if seq <= from_seq:
                     continue
-                batch.append(Stored(_decode(raw, segment, seq - 1), raw))
-                if batch[-1].record.left:
+                stored = Stored(_decode(raw, segment, seq - 1), raw)
+                batch.append((end, stored))
+                if stored.record.left:
                     continue
                 if limit is not None and seq > limit:
                     return
-                yield from batch
-                batch, self._mark = [], (seq, segment, end)
+                for at, each in batch:
+                    self._mark = (each.record.seq + 1, segment, at)
+                    yield each
+                batch = []
 
     def get(self, seq: int) -> Stored | None:
         """Return one record, None if it is not there (yet)."""
@@ -115,11 +118,13 @@ class JournalReader:
                 last = seq
         return last
 
-    def _durable_next(self) -> int:
-        try:
-            return int.from_bytes((self.folder / DURABLE).read_bytes()[:8], "little")
-        except FileNotFoundError:
-            return 0
+
+def durable_next(folder: Path) -> int | None:
+    """Return the first sequence that the journal's writer has not synced yet; None if it has never said."""
+    try:
+        return int.from_bytes((folder / DURABLE).read_bytes()[:8], "little")
+    except FileNotFoundError:
+        return None
 
 
 def _head(raw: bytes) -> bytes:

@@ -99,13 +99,14 @@ class Scan:
     tail: str  # "" when only zeros follow a complete batch
 
 
-def scan(data: bytes, writer: str, segment: str, start: Place, *, last: bool) -> Scan:
+def scan(data: bytes, writer: str, segment: str, start: Place, *, last: bool, unsynced_from: int | None = None) -> Scan:
     """Verify a segment from ``start`` on: frames, CRC, sequence, chain, batches.
 
     Parameters
     ----------
     data : the segment's bytes.
     last : whether it is the journal's last segment: only there may the end be torn or a batch be incomplete.
+    unsynced_from : the first sequence that the writer had not confirmed, where that is known.
 
     Raises
     ------
@@ -128,7 +129,8 @@ def scan(data: bytes, writer: str, segment: str, start: Place, *, last: bool) ->
         if not left:
             whole = Place(offset, seq, prev)
     torn = bool(data[offset:].strip(b"\0"))
-    damage = broken_frame(data, offset, writer) if torn else ""
+    unsynced = unsynced_from is not None and seq >= unsynced_from
+    damage = broken_frame(data, offset, writer, unsynced=unsynced) if torn else ""
     if damage or ((torn or left) and not last):
         raise JournalDamaged(writer, seq, segment, damage or "the segment ends inside a batch")
     end = Place(offset, seq, prev)
@@ -152,12 +154,13 @@ def _follow(raw: bytes, writer: str, segment: str, seq: int, *, prev: str, left:
     return link.left
 
 
-def broken_frame(data: bytes, offset: int, writer: str) -> str:
+def broken_frame(data: bytes, offset: int, writer: str, *, unsynced: bool = False) -> str:
     """Say what is wrong with the invalid frame at ``offset``, or "" if an interrupted write explains it.
 
     A record's text holds no NUL byte and every segment is zeroed before it is written. So what a crash did not write is
-    still zero, from some byte to the end or over whole sectors, and within one batch (one batch is written at once and
-    synced before anybody acts on it). A broken frame without such a gap was whole once: that is damage, not a tail.
+    still zero, from some byte to the end or over whole sectors. A broken frame without such a gap was whole once: that
+    is damage, not a tail. So is a gap before whole later batches, unless none of them was synced: a power cut may lose
+    any of the sectors on their way to the disk.
     """
     body = offset + FRAME.size
     if body > len(data):
@@ -174,7 +177,7 @@ def broken_frame(data: bytes, offset: int, writer: str) -> str:
         text_end = min(text_end, following[0][0])
     if text_end > body and (crc32c(data[body:text_end]) == crc or (following and text_end == following[0][0])):
         return "the length does not match"
-    if any(not left for _, left in following[:-1]):
+    if not unsynced and any(not left for _, left in following[:-1]):
         return "the frame is broken and later batches follow"
     return "" if _is_gap(data, text_end) else "the frame is broken in the middle of its bytes"
 
@@ -198,13 +201,16 @@ def _is_gap(data: bytes, at: int) -> bool:
     return not data[at:].strip(b"\0") or (at % SECTOR == 0 and not sector.strip(b"\0"))
 
 
-def scan_segments(segments: list[Path], writer: str, *, complete: int | None = None) -> Scan | None:
+def scan_segments(
+    segments: list[Path], writer: str, *, complete: int | None = None, unsynced_from: int | None = None
+) -> Scan | None:
     """Verify a journal; return the scan of its last segment, None if it has no segment.
 
     Parameters
     ----------
     complete : how many of the last segments are read to the last byte (default: all); of those before them, that each
         begins where the one before it ends, in sequence and hash.
+    unsynced_from : the first sequence that the writer had not confirmed, where that is known.
 
     Raises
     ------
@@ -222,7 +228,8 @@ def scan_segments(segments: list[Path], writer: str, *, complete: int | None = N
     for index, segment in enumerate(segments[len(older) :], len(older) + 1):
         if first_seq(segment) != start.seq:
             raise JournalDamaged(writer, start.seq, segment.name, f"the segment of record {start.seq} is missing")
-        found = scan(segment.read_bytes(), writer, segment.name, start, last=index == len(segments))
+        last = index == len(segments)
+        found = scan(segment.read_bytes(), writer, segment.name, start, last=last, unsynced_from=unsynced_from)
         start = Place(0, found.end.seq, found.end.prev)
     return found
 

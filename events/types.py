@@ -33,7 +33,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 # --- market -----------------------------------------------------------------------------------------------------------
 
 
-class Bar(Payload, tag="bar", tag_field="kind"):
+class Bar(Payload, frozen=True, tag="bar", tag_field="kind"):
     """A bar as its source gave it. Nothing is trusted: a number that JSON cannot carry (NaN, infinite) arrives as None."""
 
     feed: str
@@ -51,7 +51,7 @@ class Bar(Payload, tag="bar", tag_field="kind"):
     revision: int = 0
 
 
-class Quote(Payload, tag="quote", tag_field="kind"):
+class Quote(Payload, frozen=True, tag="quote", tag_field="kind"):
     """Best bid and offer at an instant; sizes in units."""
 
     feed: str
@@ -64,7 +64,7 @@ class Quote(Payload, tag="quote", tag_field="kind"):
     revision: int = 0
 
 
-class Trade(Payload, tag="trade", tag_field="kind"):
+class Trade(Payload, frozen=True, tag="trade", tag_field="kind"):
     """One print; size in units."""
 
     feed: str
@@ -78,7 +78,7 @@ class Trade(Payload, tag="trade", tag_field="kind"):
 MarketEvent = Bar | Quote | Trade
 
 
-class SliceEnd(Payload):
+class SliceEnd(Payload, frozen=True):
     """Ends one close: every bar of ``close_ns`` has been sent."""
 
     feed: str
@@ -86,7 +86,7 @@ class SliceEnd(Payload):
     bars: int
 
 
-class FeedEnd(Payload):
+class FeedEnd(Payload, frozen=True):
     """The source has no more data; ``bars`` is the number of source bars sent since the beginning."""
 
     feed: str
@@ -94,7 +94,7 @@ class FeedEnd(Payload):
     last_close_ns: int
 
 
-class Refusal(Payload):
+class Refusal(Payload, frozen=True):
     """A bar that changes nothing, with the code of market/validation.py."""
 
     code: str
@@ -102,7 +102,7 @@ class Refusal(Payload):
     open_ns: int
 
 
-class MarketSlice(Payload):
+class MarketSlice(Payload, frozen=True):
     """The engine's input of one close: its valid bars in symbol order, what was refused, and the bus position after it."""
 
     feed: str
@@ -116,7 +116,7 @@ class MarketSlice(Payload):
 # --- opinions ---------------------------------------------------------------------------------------------------------
 
 
-class StanceEvent(Payload):
+class StanceEvent(Payload, frozen=True):
     """An agent's opinion beside the path: scales a policy's target by clip(1 + bias x confidence, clamp).
 
     ``symbol`` "*" means every symbol; bias is in [-1, 1], confidence in [0, 1].
@@ -133,7 +133,7 @@ class StanceEvent(Payload):
     position: str = ""  # "STREAM ID" of the bus entry, set by the worker when it journals the event
 
 
-class SignalEvent(Payload):
+class SignalEvent(Payload, frozen=True):
     """A policy changed its target. The envelope's confidence is the calibrated probability, None where nothing is known."""
 
     engine_ns: int
@@ -149,7 +149,7 @@ class SignalEvent(Payload):
     outcomes: int
 
 
-class OutcomeEvent(Payload):
+class OutcomeEvent(Payload, frozen=True):
     """A directional signal settled after its horizon: did the price move its way."""
 
     engine_ns: int
@@ -162,7 +162,7 @@ class OutcomeEvent(Payload):
     return_: float = msgspec.field(name="return")
 
 
-class ModelEvent(Payload):
+class ModelEvent(Payload, frozen=True):
     """A fitted artefact (calibrator, covariance, ...) or the news that its fit failed. An input of the engine."""
 
     name: str
@@ -179,7 +179,7 @@ class ModelEvent(Payload):
 # --- orders -----------------------------------------------------------------------------------------------------------
 
 
-class Denial(Payload):
+class Denial(Payload, frozen=True):
     """Why an order may not leave: the code, the value that decided and the limit it met."""
 
     code: str
@@ -187,7 +187,7 @@ class Denial(Payload):
     limit: float
 
 
-class OrderEvent(Payload):
+class OrderEvent(Payload, frozen=True):
     """An order entered a state. INTENT carries everything that is sent to a broker."""
 
     engine_ns: int
@@ -208,7 +208,7 @@ class OrderEvent(Payload):
     reason: str = ""
 
 
-class BrokerEvent(Payload):
+class BrokerEvent(Payload, frozen=True):
     """What a broker said of an order: an input of the engine."""
 
     broker: str
@@ -218,7 +218,7 @@ class BrokerEvent(Payload):
     reason: str = ""
 
 
-class FillEvent(Payload):
+class FillEvent(Payload, frozen=True):
     """An execution: an input of the engine, keyed by (broker, execution_id)."""
 
     broker: str
@@ -233,7 +233,7 @@ class FillEvent(Payload):
     reference_price: float  # the open (or quote) before spread and impact
 
 
-class TradeEvent(Payload):
+class TradeEvent(Payload, frozen=True):
     """A fill as the ledger booked it: what each strategy got and what it cost against the decision's price."""
 
     engine_ns: int
@@ -254,7 +254,7 @@ class TradeEvent(Payload):
 # --- state ------------------------------------------------------------------------------------------------------------
 
 
-class ControlEvent(Payload):
+class ControlEvent(Payload, frozen=True):
     """A person's (or rule's) act. ``signature`` is the approvals key's over the content: required of what loosens, later."""
 
     action: Literal[
@@ -271,7 +271,7 @@ class ControlEvent(Payload):
     position: str = ""  # "STREAM ID" of the bus entry, set by the worker when it journals the event
 
 
-class AuditEvent(Payload):
+class AuditEvent(Payload, frozen=True):
     """A person (or the station's own start) changed something that no other event tells of: logins, people, passwords, releases."""
 
     wall_ns: int
@@ -282,7 +282,7 @@ class AuditEvent(Payload):
     reason: str = ""
 
 
-class FeedControl(Payload):
+class FeedControl(Payload, frozen=True):
     """A person steers a replay's pace (stream control.feed): ``speed`` is the factor, 0 as fast as possible, read by action speed alone."""
 
     action: Literal["pause", "resume", "step", "speed"]
@@ -290,7 +290,7 @@ class FeedControl(Payload):
     speed: float = 0.0
 
 
-class ControlAck(Payload):
+class ControlAck(Payload, frozen=True):
     """The worker's answer to a ControlEvent: what it did, or why not."""
 
     engine_ns: int
@@ -300,7 +300,7 @@ class ControlAck(Payload):
     reason: str
 
 
-class StateEvent(Payload):
+class StateEvent(Payload, frozen=True):
     """The station's trading state changed."""
 
     engine_ns: int
@@ -310,13 +310,13 @@ class StateEvent(Payload):
     cause: str
 
 
-class TimerEvent(Payload):
+class TimerEvent(Payload, frozen=True):
     """An instant of the engine's due table was reached."""
 
     instant_ns: int
 
 
-class RiskAlert(Payload):
+class RiskAlert(Payload, frozen=True):
     """A rule saw something a person should know; numbers name their units."""
 
     engine_ns: int
@@ -327,7 +327,7 @@ class RiskAlert(Payload):
     numbers: dict[str, float] = {}
 
 
-class PhaseEvent(Payload):
+class PhaseEvent(Payload, frozen=True):
     """A calendar entered a phase."""
 
     engine_ns: int
@@ -337,7 +337,7 @@ class PhaseEvent(Payload):
     until_ns: int
 
 
-class JobDue(Payload):
+class JobDue(Payload, frozen=True):
     """A job of the phase table is due; ``wait`` says that a replay must not go on without its ModelEvent."""
 
     engine_ns: int
@@ -350,7 +350,7 @@ class JobDue(Payload):
     wait: bool
 
 
-class AccountEvent(Payload):
+class AccountEvent(Payload, frozen=True):
     """The account at a mark. Equity = cash + marked positions."""
 
     engine_ns: int
@@ -368,7 +368,7 @@ class AccountEvent(Payload):
     units: dict[str, float]  # equity of each strategy's unit book
 
 
-class RunStarted(Payload):
+class RunStarted(Payload, frozen=True):
     """First record of a run: what must be the same for a replay to be identical byte for byte."""
 
     station_version: str
@@ -377,12 +377,26 @@ class RunStarted(Payload):
     replayed: int  # input records applied after it
 
 
-class SnapshotEvent(Payload):
+class SnapshotEvent(Payload, frozen=True):
     """The engine's and paper broker's whole state, compressed, with its hash."""
 
     engine_ns: int
     sha256: str
     state: str  # base64
+
+
+class BusPosition(Payload, frozen=True):
+    """Last record of each batch of the recorder: how far the journal holds each stream, so that nothing is taken twice."""
+
+    streams: dict[str, str]
+
+
+class UnreadableEntry(Payload, frozen=True):
+    """A stream entry that is no event, kept as it came."""
+
+    stream: str
+    entry: str
+    content: str  # base64
 
 
 PAYLOADS: dict[str, type] = {
@@ -409,6 +423,8 @@ PAYLOADS: dict[str, type] = {
     "AccountEvent": AccountEvent,
     "RunStarted": RunStarted,
     "SnapshotEvent": SnapshotEvent,
+    "BusPosition": BusPosition,
+    "UnreadableEntry": UnreadableEntry,
 }
 
 INPUTS = frozenset(

@@ -27,7 +27,7 @@ GAP = "GAP"
 CODES: dict[str, str] = {
     UNKNOWN_SYMBOL: "the symbol is not among the instruments",
     BAD_LENGTH: "the bar's length is not positive, or it does not close at open + length (daily: within its day)",
-    DUPLICATE: "the same bar (feed, interval, symbol, time, revision) was accepted before",
+    DUPLICATE: "the bar (feed, interval, symbol, time, revision) was accepted before",
     LATE: "it closed at or before the last slice that has ended",
     OUT_OF_ORDER: "a younger bar of the symbol came first",
     BAD_NAN: "a price or the volume is missing or not a number",
@@ -44,46 +44,43 @@ SECOND_NS = 1_000_000_000
 
 
 class Validator:
-    """Judges bars one by one; its state is the last accepted time of each (feed, interval, symbol, revision)."""
+    """Judges bars; its state is the newest accepted (time, revision) of each (feed, interval, symbol)."""
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
         self._calendars = {instrument.symbol: instrument.calendar for instrument in instruments}
-        self._last: dict[tuple[str, int, str, int], int] = {}
-        self._newest: dict[tuple[str, int, str], int] = {}
+        self._newest: dict[tuple[str, int, str], tuple[int, int]] = {}
         self.counts: Counter[str] = Counter()
 
     def check(self, bar: Bar, last_slice_close_ns: int) -> str | None:
         """Return the code of why a bar is refused, or None: it is accepted and remembered.
 
-        Every refusal is counted in ``counts``, and so is GAP, which refuses nothing. Of two revisions of one bar before
-        their slice has ended both are accepted: the higher one replaces the other.
+        Every refusal is counted in ``counts``, and so is GAP, which refuses nothing. A higher revision of a bar is
+        accepted until their slice has ended; the caller lets it replace the other.
         """
         code = self._refusal(bar, last_slice_close_ns)
         if code is not None:
             self.counts[code] += 1
             return code
         line = (bar.feed, bar.interval_s, bar.symbol)
-        previous_ns = self._newest.get(line)
-        if previous_ns is not None and self._is_gap(bar, previous_ns):
+        previous = self._newest.get(line)
+        if previous is not None and self._is_gap(bar, previous[0]):
             self.counts[GAP] += 1
-        self._last[*line, bar.revision] = bar.open_ns
-        self._newest[line] = bar.open_ns
+        self._newest[line] = (bar.open_ns, bar.revision)
         return None
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as JSON-ready values, in a fixed order."""
         return {
-            "last": [[*key, value] for key, value in sorted(self._last.items())],
+            "newest": [[*line, *newest] for line, newest in sorted(self._newest.items())],
             "counts": dict(sorted(self.counts.items())),
         }
 
     def restore(self, snapshot: dict[str, Any]) -> None:
         """Take over what ``snapshot`` gave."""
-        self._last = {(feed, interval, symbol, rev): ns for feed, interval, symbol, rev, ns in snapshot["last"]}
-        self._newest = {}
-        for (feed, interval, symbol, _), ns in self._last.items():
-            line = (feed, interval, symbol)
-            self._newest[line] = max(ns, self._newest.get(line, ns))
+        self._newest = {
+            (feed, interval_s, symbol): (open_ns, revision)
+            for feed, interval_s, symbol, open_ns, revision in snapshot["newest"]
+        }
         self.counts = Counter(snapshot["counts"])
 
     def _refusal(self, bar: Bar, last_slice_close_ns: int) -> str | None:
@@ -91,12 +88,12 @@ class Validator:
             return UNKNOWN_SYMBOL
         if not _length_holds(bar):
             return BAD_LENGTH
-        line = (bar.feed, bar.interval_s, bar.symbol)
-        if self._last.get((*line, bar.revision)) == bar.open_ns:
+        newest_ns, revision = self._newest.get((bar.feed, bar.interval_s, bar.symbol), (bar.open_ns, -1))
+        if bar.open_ns == newest_ns and bar.revision <= revision:
             return DUPLICATE
         if bar.close_ns <= last_slice_close_ns:
             return LATE
-        if bar.open_ns < self._newest.get(line, bar.open_ns):
+        if bar.open_ns < newest_ns:
             return OUT_OF_ORDER
         return _bad_number(bar)
 

@@ -48,7 +48,7 @@ def create_configuration(*, build: Callable[[int], bytes], actor: Actor | None, 
 
 
 def send_configuration(*, version: ConfigurationVersion, request_id: str) -> None:
-    """Promise this version to the worker, within the caller's transaction; the same request a second time changes nothing."""
+    """Promise this version to the worker, within the caller's transaction; the same request again changes nothing."""
     event = ControlEvent(
         action="configure",
         scope="all",

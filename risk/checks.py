@@ -2,7 +2,8 @@
 
 An order is judged as it stands (symbol row, signed lots, price) against the account, the working orders and the limits.
 Equal to a limit passes, above it is denied. Checks of exposure deny only what raises it: a reducing order must always be
-able to leave. The mask has one bit a `risk.codes.Code`; `values` and `limits_met` (f8, one a code) take the numbers that decided.
+able to leave. The mask has one bit a `risk.codes.Code`; `values` and `limits_met` (f8, one a code) take the numbers that
+decided.
 """
 
 from typing import Any
@@ -12,19 +13,28 @@ from numba import njit
 
 from risk.codes import Code
 
-KILLED, MODE, UNRECONCILED, UNKNOWN = (int(Code.KILLED), int(Code.MODE_NOT_ACTIVE), int(Code.UNRECONCILED), int(Code.UNKNOWN_SYMBOL))
-RESTRICTED, HALTED, SESSION, BAD = (int(Code.RESTRICTED_SYMBOL), int(Code.HALTED_SYMBOL), int(Code.SESSION_CLOSED), int(Code.BAD_NUMBER))
-STALE, COLLAR, DUPLICATE, SELF = (int(Code.STALE_PRICE), int(Code.PRICE_COLLAR), int(Code.DUPLICATE), int(Code.SELF_MATCH))
-REDUCING, DAILY, DRAWDOWN, SHORT = (int(Code.REDUCING_ONLY), int(Code.DAILY_LOSS), int(Code.DRAWDOWN), int(Code.SHORT_NOT_ALLOWED))
-CASH, QUANTITY, VALUE, POSITION = (int(Code.NO_CASH), int(Code.MAX_ORDER_QTY), int(Code.MAX_ORDER_VALUE), int(Code.MAX_POSITION))
-STRATEGY, GROSS, NET, RATE = (int(Code.MAX_STRATEGY), int(Code.MAX_GROSS), int(Code.MAX_NET), int(Code.ORDER_RATE))
+KILLED, MODE = int(Code.KILLED), int(Code.MODE_NOT_ACTIVE)
+UNRECONCILED, UNKNOWN = int(Code.UNRECONCILED), int(Code.UNKNOWN_SYMBOL)
+RESTRICTED, HALTED = int(Code.RESTRICTED_SYMBOL), int(Code.HALTED_SYMBOL)
+SESSION, BAD = int(Code.SESSION_CLOSED), int(Code.BAD_NUMBER)
+STALE, COLLAR = int(Code.STALE_PRICE), int(Code.PRICE_COLLAR)
+DUPLICATE, SELF = int(Code.DUPLICATE), int(Code.SELF_MATCH)
+REDUCING, DAILY = int(Code.REDUCING_ONLY), int(Code.DAILY_LOSS)
+DRAWDOWN, SHORT = int(Code.DRAWDOWN), int(Code.SHORT_NOT_ALLOWED)
+CASH, QUANTITY = int(Code.NO_CASH), int(Code.MAX_ORDER_QTY)
+VALUE, POSITION = int(Code.MAX_ORDER_VALUE), int(Code.MAX_POSITION)
+STRATEGY, GROSS = int(Code.MAX_STRATEGY), int(Code.MAX_GROSS)
+NET, RATE = int(Code.MAX_NET), int(Code.ORDER_RATE)
 
 STATE_ACTIVE, STATE_REDUCING = 1, 2  # of engine.layout.STATES
 SLACK = 1e-9  # relative: a sum of doubles that equals a limit on paper passes
 
 
 @njit(cache=True)
-def _test(mask: int, code: int, value: float, limit: float, values: Any, limits_met: Any) -> int:
+def above(  # noqa: PLR0917 - compiled code is called with positions
+    mask: int, code: int, value: float, limit: float, values: Any, limits_met: Any
+) -> int:
+    """Return the mask with the code's bit set where a value is above its limit; note both numbers."""
     values[code] = value
     limits_met[code] = limit
     if not value <= limit + SLACK * abs(limit):
@@ -33,8 +43,10 @@ def _test(mask: int, code: int, value: float, limit: float, values: Any, limits_
 
 
 @njit(cache=True)
-def _flag(mask: int, code: int, bad: bool, values: Any, limits_met: Any) -> int:  # noqa: FBT001 - compiled
-    return _test(mask, code, 1.0 if bad else 0.0, 0.0, values, limits_met)
+def flag(mask: int, code: int, bad: bool, values: Any, limits_met: Any) -> int:  # noqa: FBT001 - compiled
+    """Return the mask with the code's bit set where something holds that must not."""
+    judged: int = above(mask, code, 1.0 if bad else 0.0, 0.0, values, limits_met)
+    return judged
 
 
 @njit(cache=True)
@@ -46,70 +58,120 @@ def raises_exposure(position: int, working_buy: int, working_sell: int, lots: in
 
 
 @njit(cache=True)
-def check_state(mask: int, account: Any, symbol: Any, now_ns: int, last_slice: bool, raising: bool, values: Any, limits_met: Any) -> int:  # noqa: FBT001 - compiled
-    """Checks of the station's and the symbol's state; ``last_slice`` marks the session's last, whose orders are the next session's."""
-    mask = _flag(mask, KILLED, account.killed != 0 or symbol.killed != 0, values, limits_met)
-    mask = _flag(mask, MODE, account.state not in (STATE_ACTIVE, STATE_REDUCING), values, limits_met)
-    mask = _flag(mask, UNRECONCILED, account.reconciled == 0, values, limits_met)
-    mask = _flag(mask, RESTRICTED, symbol.restricted != 0 or symbol.tradable == 0, values, limits_met)
-    mask = _flag(mask, HALTED, symbol.halted != 0, values, limits_met)
+def check_state(  # noqa: PLR0917 - compiled code is called with positions
+    mask: int,
+    account: Any,
+    symbol: Any,
+    now_ns: int,
+    last_slice: bool,  # noqa: FBT001 - compiled
+    raising: bool,  # noqa: FBT001 - compiled
+    values: Any,
+    limits_met: Any,
+) -> int:
+    """Check the station's and the symbol's state; ``last_slice``: the session's last, whose orders are the next one's.
+
+    A row that no instrument fills has no lot size: its symbol is unknown.
+    """
+    mask = flag(mask, KILLED, account.killed != 0 or symbol.killed != 0, values, limits_met)
+    mask = flag(mask, MODE, account.state not in (STATE_ACTIVE, STATE_REDUCING), values, limits_met)
+    mask = flag(mask, UNRECONCILED, account.reconciled == 0, values, limits_met)
+    mask = flag(mask, UNKNOWN, symbol.lot_numerator <= 0 or symbol.lot_denominator <= 0, values, limits_met)
+    mask = flag(mask, RESTRICTED, symbol.restricted != 0 or symbol.tradable == 0, values, limits_met)
+    mask = flag(mask, HALTED, symbol.halted != 0, values, limits_met)
     inside = symbol.session_open_ns < now_ns and (now_ns < symbol.session_close_ns or last_slice)
-    mask = _flag(mask, SESSION, not inside, values, limits_met)
-    return _flag(mask, REDUCING, account.state == STATE_REDUCING and raising, values, limits_met)
+    mask = flag(mask, SESSION, not inside, values, limits_met)
+    judged: int = flag(mask, REDUCING, account.state == STATE_REDUCING and raising, values, limits_met)
+    return judged
 
 
 @njit(cache=True)
-def check_numbers(mask: int, symbol: Any, lots: int, price: float, limit_price: float, now_ns: int, limits: Any, values: Any, limits_met: Any) -> int:
-    """Checks of the order's own numbers; ``limit_price`` 0 for a market order."""
+def lot_size(symbol: Any) -> float:
+    """Return the units in one lot, 0 where the row has none."""
+    return symbol.lot_numerator / symbol.lot_denominator if symbol.lot_denominator > 0 else 0.0
+
+
+@njit(cache=True)
+def check_numbers(  # noqa: PLR0917 - compiled code is called with positions
+    mask: int,
+    symbol: Any,
+    lots: int,
+    price: float,
+    limit_price: float,
+    now_ns: int,
+    limits: Any,
+    values: Any,
+    limits_met: Any,
+) -> int:
+    """Check the order's own numbers; ``limit_price`` 0 for a market order."""
     bad = not (np.isfinite(price) and price > 0.0 and symbol.mark > 0.0) or lots == 0 or symbol.tick <= 0.0
     if limit_price != 0.0:
-        ticks = limit_price / symbol.tick
+        ticks = limit_price / symbol.tick if symbol.tick > 0.0 else 0.5
         bad = bad or not np.isfinite(limit_price) or limit_price < 0.0 or abs(ticks - np.floor(ticks + 0.5)) > 1e-6
-    mask = _flag(mask, BAD, bad, values, limits_met)
+    mask = flag(mask, BAD, bad, values, limits_met)
     age_s = (now_ns - symbol.mark_ns) * 1e-9
-    mask = _test(mask, STALE, age_s, 2e-9 * symbol.interval_ns + limits.stale_after_s, values, limits_met)
+    mask = above(mask, STALE, age_s, 2e-9 * symbol.interval_ns + limits.stale_after_s, values, limits_met)
     judged = limit_price if limit_price != 0.0 else price
     distance = abs(judged - symbol.mark) / symbol.mark if symbol.mark > 0.0 else 1e9
-    mask = _test(mask, COLLAR, distance, limits.price_collar, values, limits_met)
-    mask = _test(mask, QUANTITY, float(abs(lots)), limits.max_order_lots, values, limits_met)
-    units = abs(lots) * symbol.lot_numerator / symbol.lot_denominator
-    return _test(mask, VALUE, units * price, limits.max_order_value, values, limits_met)
+    mask = above(mask, COLLAR, distance, limits.price_collar, values, limits_met)
+    mask = above(mask, QUANTITY, float(abs(lots)), limits.max_order_lots, values, limits_met)
+    value = abs(lots) * lot_size(symbol) * price
+    checked: int = above(mask, VALUE, value, limits.max_order_value, values, limits_met)
+    return checked
 
 
 @njit(cache=True)
-def check_conflicts(mask: int, symbol: Any, lots: int, now_ns: int, values: Any, limits_met: Any) -> int:
-    """Checks against own orders: the same decision twice, an own order on the other side."""
-    mask = _flag(mask, DUPLICATE, symbol.last_decided_ns >= now_ns, values, limits_met)
+def check_conflicts(  # noqa: PLR0917 - compiled code is called with positions
+    mask: int, symbol: Any, lots: int, now_ns: int, values: Any, limits_met: Any
+) -> int:
+    """Check against own orders: the same decision twice, an own order on the other side."""
+    mask = flag(mask, DUPLICATE, symbol.last_decided_ns >= now_ns, values, limits_met)
     opposite = symbol.working_sell if lots > 0 else symbol.working_buy
-    return _test(mask, SELF, float(opposite), 0.0, values, limits_met)
+    checked: int = above(mask, SELF, float(opposite), 0.0, values, limits_met)
+    return checked
 
 
 @njit(cache=True)
-def check_exposure(mask: int, account: Any, symbol: Any, lots: int, price: float, reserved: Any, limits: Any, values: Any, limits_met: Any) -> int:
-    """Checks of what the account would hold; ``reserved`` = (buys, gross, net) value of working orders, account currency."""
-    per_lot = price * symbol.lot_numerator / symbol.lot_denominator
+def check_exposure(  # noqa: PLR0917 - compiled code is called with positions
+    mask: int,
+    account: Any,
+    symbol: Any,
+    lots: int,
+    price: float,
+    reserved: Any,
+    limits: Any,
+    values: Any,
+    limits_met: Any,
+) -> int:
+    """Check what the account would hold if every open order on this order's side filled.
+
+    ``reserved`` f8 [3], account currency: value of all working buys; gross exposure of the other symbols, working orders
+    filled the way that makes it most; signed value of all working orders on this order's side.
+    """
+    per_lot = price * lot_size(symbol)
     held = symbol.lots
-    worst = held + symbol.working_buy + lots if lots > 0 else held - symbol.working_sell + lots
-    raising = raises_exposure(held, symbol.working_buy, symbol.working_sell, lots)
+    bought, sold = symbol.working_buy, symbol.working_sell
+    worst = held + bought + lots if lots > 0 else held - sold + lots
+    raising = raises_exposure(held, bought, sold, lots)
     equity = account.equity
     short = worst < 0 and lots < 0
-    mask = _flag(mask, SHORT, short and (limits.allow_short == 0.0 or symbol.shortable == 0), values, limits_met)
-    cash = account.cash_micro * 1e-6 - reserved[0]
+    mask = flag(mask, SHORT, short and (limits.allow_short == 0.0 or symbol.shortable == 0), values, limits_met)
     if lots > 0:
-        mask = _test(mask, CASH, lots * per_lot if raising else 0.0, max(cash, 0.0), values, limits_met)
+        cash = account.cash_micro * 1e-6 - reserved[0]
+        mask = above(mask, CASH, lots * per_lot if raising else 0.0, max(cash, 0.0), values, limits_met)
     if not raising:
         return mask
-    growth = (abs(worst) - abs(held)) * per_lot
-    mask = _test(mask, POSITION, abs(worst) * per_lot, limits.max_position * equity, values, limits_met)
-    mask = _test(mask, GROSS, account.gross + reserved[1] + growth, limits.max_gross * equity, values, limits_met)
-    net_before = account.net + reserved[2]
-    net_after = net_before + lots * per_lot
-    if abs(net_after) > abs(net_before):
-        mask = _test(mask, NET, abs(net_after), limits.max_net * equity, values, limits_met)
+    mask = above(mask, POSITION, abs(worst) * per_lot, limits.max_position * equity, values, limits_met)
+    other = held - sold if lots > 0 else held + bought
+    gross = max(abs(worst), abs(other)) * per_lot
+    mask = above(mask, GROSS, reserved[1] + gross, limits.max_gross * equity, values, limits_met)
+    net = account.net + reserved[2] + lots * per_lot
+    if abs(net) > abs(account.net):
+        mask = above(mask, NET, abs(net), limits.max_net * equity, values, limits_met)
     loss = account.breaker_day_start - equity
-    mask = _test(mask, DAILY, loss, limits.daily_loss * account.breaker_day_start, values, limits_met)
+    mask = above(mask, DAILY, loss, limits.daily_loss * account.breaker_day_start, values, limits_met)
     fall = 1.0 - equity / account.breaker_high_water if account.breaker_high_water > 0.0 else 1.0
-    return _test(mask, DRAWDOWN, fall, limits.drawdown_reducing, values, limits_met)
+    checked: int = above(mask, DRAWDOWN, fall, limits.drawdown_reducing, values, limits_met)
+    return checked
 
 
 @njit(cache=True)

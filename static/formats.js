@@ -41,17 +41,20 @@
   }
   function exposure(value) {
     if (Math.abs(value) < 0.0005) return { text: "\u25ac flat", sign: "flat" };
-    return { text: `${value > 0 ? "\u25b2 long" : "\u25bc short"} ${grouped(value * 100, 1)}${SPACE}%`, sign: value > 0 ? "up" : "down" };
+    return `${value > 0 ? "\u25b2 long" : "\u25bc short"} ${grouped(value * 100, 1)}${SPACE}%`;
   }
   function position(value) {
     if (value === 0) return { text: "0", sign: "flat" };
-    return { text: (value > 0 ? "+" : "") + quantity(value), sign: value > 0 ? "up" : "down" };
+    return (value > 0 ? "+" : "") + quantity(value);
   }
 
   const FORMATS = {
     text: (value) => String(value),
     list: (value) => (Array.isArray(value) ? value.join(", ") : String(value)),
     state: (value) => ({ text: String(value), state: String(value).toLowerCase() }),
+    maybe: (value) => String(value),
+    unusual: (value) => ({ text: value === "active" ? "" : String(value), state: String(value) }),
+    order_type: (value) => (value === "market" ? "" : String(value)),
     money: (value) => plain(value, 2),
     gain: (value) => signed(value, 2),
     gain0: (value) => signed(value, 0),
@@ -67,19 +70,23 @@
     ratio: (value) => plain(value, 2),
     points: (value) => signed(value, 1, `${SPACE}bp`, false),
     milliseconds: (value) => `${plain(value, 2)}${SPACE}ms`,
-    bytes: (value) => `${plain(value / 1e9, 1)}${SPACE}GB`,
+    bytes: (value) => (value >= 1e9 ? `${plain(value / 1e9, 1)}${SPACE}GB` : `${plain(value / 1e6, 1)}${SPACE}MB`),
     duration,
     et: (value) => moment(value, ET).clock,
     et_minute: (value) => moment(value, ET).clock.slice(0, 5),
     et_day: (value) => { const at = moment(value, ET); return `${at.weekday} ${at.date}`; },
+    et_day_minute: (value) => { const at = moment(value, ET); return `${at.weekday} ${at.clock.slice(0, 5)}`; },
+    et_stamp: (value) => { const at = moment(value, ET); return `${at.date} ${at.clock}`; },
     et_full: (value) => { const at = moment(value, ET); return `${at.date} ${at.clock} ET`; },
     utc: (value) => moment(value, UTC).clock,
     utc_full: (value) => { const at = moment(value, UTC); return `${at.date} ${at.clock} UTC`; },
   };
 
+  const QUIET = new Set(["maybe", "unusual", "order_type"]);
+
   // Returns {text, sign, state}; what is missing or not a number is a dash.
   function show(value, name) {
-    if (value === undefined || value === null || value === "" || (typeof value === "number" && !Number.isFinite(value))) return { text: NOTHING };
+    if (value === undefined || value === null || value === "" || (typeof value === "number" && !Number.isFinite(value))) return { text: QUIET.has(name) ? "" : NOTHING };
     const shown = FORMATS[name](value);
     return typeof shown === "string" ? { text: shown } : shown;
   }

@@ -21,6 +21,7 @@
     const source = header.source || {};
     if (source.ended) return { text: "ended", stale: false };
     if (stamp === undefined) return { text: "no bar yet", stale: false };
+    if (source.paused) return { text: `paused ${duration(Math.max(0, now() - stamp))}`, stale: false };
     const silent = now() - (header.stamps.feed ?? stamp);
     if (!inSession && silent <= (header.limits.feed ?? 5000)) return { text: `closed${source.close_ms ? `, last ${show(source.close_ms, "et_minute").text} ET` : ""}`, stale: false };
     return beyond(Math.max(0, now() - stamp), source.limit_ms ?? 5000);
@@ -44,7 +45,9 @@
     for (const region of document.querySelectorAll("[data-stale-by]")) region.dataset.stale = String(region.dataset.staleBy.split(" ").some((name) => of(name).stale));
     for (const element of document.querySelectorAll("[data-row-age]")) {
       const stamp = element.dataset.value;
-      const result = barsAge(header, stamp ? Number(stamp) : undefined, element.dataset.session === "true");
+      const result = element.dataset.limit
+        ? beyond(Math.max(0, now() - Number(stamp || 0)), Number(element.dataset.limit))
+        : barsAge(header, stamp ? Number(stamp) : undefined, element.dataset.session === "true");
       writeAge(element, result);
       const row = element.closest("tr");
       if (row) row.dataset.stale = String(result.stale);
@@ -70,7 +73,7 @@
     for (const cell of element.querySelectorAll("[data-row-age]")) {
       const stamp = at(row, cell.dataset.rowAge);
       if (stamp === undefined) delete cell.dataset.value; else cell.dataset.value = stamp;
-      cell.dataset.session = String(Boolean(row.in_session));
+      if (!cell.dataset.limit) cell.dataset.session = String(Boolean(row.in_session));
     }
     for (const toned of element.querySelectorAll("[data-tone-of]")) toned.dataset.tone = at(row, toned.dataset.toneOf) ?? "";
     for (const target of element.querySelectorAll("[data-href]")) target.setAttribute("href", target.dataset.href.replace("*", encodeURIComponent(at(row, target.dataset.key) ?? "")));
@@ -102,10 +105,11 @@
   function render(topic) {
     const current = documents[topic];
     for (const element of document.querySelectorAll(`[data-topic="${CSS.escape(topic)}"]`)) {
-      const { field, rows, empty, shownIf: condition } = element.dataset;
+      const { field, rows, empty, shownIf: condition, shape } = element.dataset;
       if (field !== undefined) write(element, at(current, field));
       else if (rows !== undefined) writeRows(element, at(current, rows) || { by: {}, order: [] });
       else if (empty !== undefined) element.hidden = ((at(current, empty) || {}).order || []).length > 0;
+      else if (shape !== undefined) { if ((at(current, shape) || []).length !== Number(element.dataset.length)) location.reload(); }
       else if (condition !== undefined && !element.contains(document.activeElement)) element.hidden = !shownIf(current, condition);
     }
     drawSparks(topic);
@@ -144,6 +148,7 @@
       values.push(value);
       if (values.length > 120) values.shift();
       chart.firstElementChild.setAttribute("points", points(values));
+      chart.dataset.trend = values.at(-1) >= values[0] ? "up" : "down";
     }
   }
   async function loadSparks() {

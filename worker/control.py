@@ -1,23 +1,23 @@
 """The control socket: status, kill and release on a station whose web, Redis and databases may all be down.
 
-It lives in a thread of its own, so that a slow or silent client, a flood of connections or a hanging disk in the trading
-thread keeps nobody from the kill.
+It lives in a thread of its own: neither a silent client, a flood of connections nor a disk that hangs the trading
+thread keeps anybody from the kill.
 """
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from worker.kill import SCOPES
+from worker.kill import SCOPES, Scope
 
 LINE_LIMIT = 64 << 10  # bytes of one request
 READ_S = 2.0  # a client that has not sent its line by then is closed
 CONNECTIONS = 256
+KILL_DEFAULTS = (("actor", "socket"), ("reason", ""), ("request_id", ""))
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -28,7 +28,7 @@ class Handlers(Protocol):
     def status(self) -> bytes:
         """Return the view as JSON."""
 
-    def kill(self, scope: str, target: str, actor: str, reason: str) -> dict[str, Any]:
+    def kill(self, scope: Scope, target: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Block, then cancel; return the scopes killed and how many orders were canceled."""
 
     def release(self, user: str, password: str, reason: str) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def answer(handlers: Handlers, line: bytes) -> bytes:
         if operation == "release":
             user, password, reason = (_text(request, name) for name in ("user", "password", "reason"))
             return msgspec.json.encode(handlers.release(user, password, reason))
-        raise ValueError(f"op is {operation!r}; allowed are status, kill, release")
+        return _refusal(f"op is {operation!r}; allowed are status, kill, release")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _refusal("the request is not one line of JSON")
     except ValueError as error:
@@ -55,14 +55,16 @@ def answer(handlers: Handlers, line: bytes) -> bytes:
 
 
 def _kill(handlers: Handlers, request: dict[str, Any]) -> dict[str, Any]:
-    scope, target = _text(request, "scope", "all"), _text(request, "target", "")
-    if scope not in SCOPES:
-        raise ValueError(f"scope is {scope!r}; allowed are {', '.join(SCOPES)}")
+    asked, target = _text(request, "scope", "all"), _text(request, "target", "")
+    scope = next((known for known in SCOPES if known == asked), None)
+    if scope is None:
+        raise ValueError(f"scope is {asked!r}; allowed are {', '.join(SCOPES)}")
     if scope in {"strategy", "symbol"} and not target:
         raise ValueError(f"target is empty; name the {scope} to kill")
     if request.get("drill") is True:
         return {"ok": True, "killed": [], "canceled": 0, "drill": True}
-    return handlers.kill(scope, target, _text(request, "actor", "socket"), _text(request, "reason", ""))
+    actor, reason, request_id = (_text(request, name, default) for name, default in KILL_DEFAULTS)
+    return handlers.kill(scope, target, actor, reason, request_id)
 
 
 def _text(request: dict[str, Any], name: str, default: str | None = None) -> str:
@@ -170,5 +172,3 @@ async def _line(reader: asyncio.StreamReader) -> bytes | None:
             return await reader.readline() or None
     except (TimeoutError, ValueError, asyncio.LimitOverrunError):
         return None
-
-

@@ -1,4 +1,4 @@
-"""From entries of the bus to inputs of the machine: bars wait for their slice's end, the rest passes in stream order."""
+"""From entries of the bus to inputs of the machine: bars wait for their slice's end, the rest passes in order."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -136,4 +136,3 @@ def control_input(entry: Entry) -> Output | None:
 def number(entry_id: str) -> int:
     """Return the feed's counter in an entry's id."""
     return int(entry_id.partition("-")[0])
-

@@ -1,7 +1,7 @@
 """The kill: a block in memory that any thread can set, checked again just before every broker call.
 
-Killed = the kill file is present or cannot be read, or the journal's latest kill lacks a release. The block comes first,
-the file second, the journal third, so that a disk that fails or hangs delays nothing.
+Killed = the kill file is present or cannot be read, or the journal's latest kill lacks a release. The block comes
+first, the file second, the journal third, so that a disk that fails or hangs delays nothing.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import Literal
 import msgspec
 
 Scope = Literal["all", "account", "strategy", "symbol"]
-SCOPES = ("all", "account", "strategy", "symbol")
+SCOPES: tuple[Scope, ...] = ("all", "account", "strategy", "symbol")
 LIMIT = 1 << 20  # bytes of a kill file that are read; a longer one is not ours and counts as unreadable
 WATCH_S = 0.025  # half of the 50 ms within which a file must be seen
 
@@ -42,11 +42,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def word(scope: str, target: str) -> str:
-    """Return a scope as the state names it: "all", "account", "strategy:momentum", "symbol:AAPL".
-
-    A worker has one account, so a killed account is named without its target.
-    """
-    return scope if scope in {"all", "account"} else f"{scope}:{target}"
+    """Return a scope as the state names it: "all", "strategy:momentum", "symbol:AAPL"; the account is all."""
+    return "all" if scope in {"all", "account"} else f"{scope}:{target}"
 
 
 def blocks(words: Iterable[str], symbol: str, strategies: Iterable[str]) -> bool:
@@ -57,7 +54,7 @@ def blocks(words: Iterable[str], symbol: str, strategies: Iterable[str]) -> bool
     words = set(words)
     if not words:
         return False
-    return bool(words & {"all", "account", f"symbol:{symbol}", *(f"strategy:{name}" for name in strategies)})
+    return bool(words & {"all", f"symbol:{symbol}", *(f"strategy:{name}" for name in strategies)})
 
 
 def parse(content: bytes) -> list[Kill]:
@@ -144,11 +141,6 @@ class KillSwitch:
             self.words = frozenset()
         return True
 
-    def watch(self, stop: threading.Event) -> None:
-        """Look at the kill file every 25 ms until told to stop: the thread that works while everything else is idle."""
-        while not stop.wait(WATCH_S):
-            self.check()
-
     def _read(self, signature: object) -> None:
         with self._lock:
             if signature is None:
@@ -169,7 +161,7 @@ class KillSwitch:
             self._wake()
 
     def _append(self, kill: Kill) -> bool:
-        """Write one line; the file's mere presence already kills, so that a full disk loses the line but not the kill."""
+        """Write one line; its mere presence kills, so that a full disk loses the line but not the kill."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

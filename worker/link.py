@@ -63,7 +63,7 @@ class Link:
             return None
 
     def tell(self, outbox: deque[Told], positions: Mapping[str, str], view: bytes | None = None) -> bool:
-        """Publish what was journaled, where the journal stands and the view, in one round trip; keep it all on failure."""
+        """Publish journaled events, the journal's positions and the view in one round trip; keep all on failure."""
         client = self._open()
         if client is None:
             return False

@@ -13,6 +13,7 @@ from engine.engine import Engine
 from engine.output import Output
 from events.streams import market_stream
 from events.types import (
+    Bar,
     BrokerEvent,
     ControlAck,
     ControlEvent,
@@ -51,7 +52,7 @@ class MachineState(msgspec.Struct, kw_only=True):
     seen: list[str]
     killed: list[str]
     early: list[ControlEvent]
-    waiting: list[JobDue]
+    jobs: list[JobDue]
     intents: list[OrderEvent]
     cancels: list[str]
     unknown: list[str]
@@ -72,7 +73,7 @@ class Machine:
         self.positions: dict[str, str] = {}
         self.stance_position = ""
         self.killed: set[str] = set()
-        self.waiting: dict[str, JobDue] = {}
+        self.jobs: dict[str, JobDue] = {}  # due, their ModelEvent not here yet
         self.intents: dict[str, OrderEvent] = {}
         self.cancels: dict[str, None] = {}
         self.unknown: dict[str, None] = {}
@@ -103,6 +104,18 @@ class Machine:
             raise RuntimeError(f"{event.type} came before a configuration was in force")
         return self._steps[event.type](event)
 
+    @property
+    def waiting(self) -> list[JobDue]:
+        """Jobs without whose ModelEvent no further market input may be taken."""
+        if not self.jobs or self.configuration is None or not self.configuration.source.waits:
+            return []
+        return [job for job in self.jobs.values() if job.wait]
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether the engine was told that the broker agrees."""
+        return self.engine is not None and bool(self.engine.state.account[0]["reconciled"])
+
     def seen(self, key: str) -> bool:
         """Whether an input with this key (request id, occurrence) was taken already."""
         return key in self._seen
@@ -110,7 +123,7 @@ class Machine:
     # --- inputs -------------------------------------------------------------------------------------------------------
 
     def _market(self, event: Output) -> list[Output]:
-        engine, broker, market = self._in_force(), self._connected(), event.payload
+        engine, broker, market = self.in_force(), self._connected(), event.payload
         assert isinstance(market, MarketSlice)  # noqa: S101 - narrows the type; the table above says it
         batch: list[Output] = []
         while (instant_ns := engine.due(market.close_ns)) is not None:
@@ -127,29 +140,28 @@ class Machine:
     def _stance(self, event: Output) -> list[Output]:
         stance: StanceEvent = event.payload
         self.stance_position = stance.position
-        return self._through(event, self._in_force().on_stance)
+        return self._through(event, self.in_force().on_stance)
 
     def _model(self, event: Output) -> list[Output]:
         model: ModelEvent = event.payload
         self._moved(model.position)
         if not self._first(f"model:{model.occurrence}"):
             return []
-        self.waiting.pop(model.occurrence, None)
-        return self._through(event, self._in_force().on_model)
+        self.jobs.pop(model.occurrence, None)
+        return self._through(event, self.in_force().on_model)
 
     def _broker(self, event: Output) -> list[Output]:
         broker_event: BrokerEvent = event.payload
         order_id = broker_event.order_id
         order = self.intents.pop(order_id, None)
+        self.cancels.pop(order_id, None)
         self.unknown.pop(order_id, None)
         if broker_event.kind == "UNKNOWN":
             self.unknown[order_id] = None
-        else:
-            self.cancels.pop(order_id, None)
         if order is not None and broker_event.kind == "ACCEPTED":
             self._connected().observe(order)
         self._connected().observe(broker_event)
-        return self._through(event, self._in_force().on_order_event)
+        return self._through(event, self.in_force().on_order_event)
 
     def _control(self, event: Output) -> list[Output]:
         control: ControlEvent = event.payload
@@ -181,11 +193,12 @@ class Machine:
         if first:
             self.engine = Engine(given)
             self.broker = open_broker(given, self.engine)
-        batch = self._through(event, self._in_force().on_control)
-        self.configuration = given
-        self._judge_by(given)
+        batch = self._through(event, self.in_force().on_control)
+        self.configuration = self.in_force().state.configuration
+        self._connected().configure(self.configuration)
+        self._judge_by(self.configuration)
         for kill in self._early if first else ():
-            for output in self._in_force().on_control(kill):
+            for output in self.in_force().on_control(kill):
                 self._note(output)
                 batch.append(output)
         self._early.clear()
@@ -195,6 +208,15 @@ class Machine:
         """Let the validator see the bars of a slice that comes from the journal, as it saw them when they were new."""
         for bar in market.bars:
             self.validator.check(bar, self.last_close_ns)
+
+    def validator_check(self, bar: Bar, last_close_ns: int) -> str | None:
+        """Judge a new bar by the configuration in force."""
+        return self.validator.check(bar, last_close_ns)
+
+    def remember(self, note: Output) -> None:
+        """Show an alert of the worker's own; it is no input and changes nothing else."""
+        if isinstance(note.payload, RiskAlert):
+            self.projection.alert(note.payload)
 
     def _judge_by(self, configuration: Configuration) -> None:
         known = self.validator.snapshot()
@@ -224,21 +246,19 @@ class Machine:
                 self.projection.alert(alert)
             case MarketSlice() as market:
                 self.projection.market(market)
-            case JobDue() as job if job.wait and self._waits():
-                self.waiting[job.occurrence] = job
+            case JobDue() as job:
+                self.jobs[job.occurrence] = job
 
     def _order(self, order: OrderEvent) -> None:
         if order.state == "INTENT":
             self.intents[order.order_id] = order
         elif order.state == "PENDING_CANCEL":
+            self.intents.pop(order.order_id, None)
             self.cancels[order.order_id] = None
         elif order.state in FINAL:
             for table in (self.intents, self.cancels, self.unknown):
-                table.pop(order.order_id, None)  # type: ignore[attr-defined]
+                table.pop(order.order_id, None)
             self._connected().observe(order)
-
-    def _waits(self) -> bool:
-        return self.configuration is not None and self.configuration.source.waits
 
     def _first(self, key: str) -> bool:
         if key in self._seen:
@@ -255,11 +275,22 @@ class Machine:
 
     def _ack(self, control: ControlEvent, *, accepted: bool, reason: str) -> Output:
         acknowledged = ControlAck(
-            engine_ns=self.engine_ns, request_id=control.request_id, action=control.action, accepted=accepted, reason=reason
+            engine_ns=self.engine_ns,
+            request_id=control.request_id,
+            action=control.action,
+            accepted=accepted,
+            reason=reason,
         )
         return Output("ControlAck", "worker", acknowledged)
 
-    def _in_force(self) -> Engine:
+    def in_force(self) -> Engine:
+        """Return the engine.
+
+        Raises
+        ------
+        RuntimeError
+            if no configuration is in force.
+        """
         if self.engine is None:
             raise RuntimeError("no configuration is in force")
         return self.engine
@@ -282,7 +313,7 @@ class Machine:
             seen=list(self._seen),
             killed=sorted(self.killed),
             early=self._early,
-            waiting=list(self.waiting.values()),
+            jobs=list(self.jobs.values()),
             intents=list(self.intents.values()),
             cancels=list(self.cancels),
             unknown=list(self.unknown),
@@ -312,7 +343,7 @@ class Machine:
             self.validator.restore(msgspec.json.decode(state.validator))
         self.positions, self.stance_position = state.positions, state.stance_position
         self.killed, self._early = set(state.killed), state.early
-        self.waiting = {job.occurrence: job for job in state.waiting}
+        self.jobs = {job.occurrence: job for job in state.jobs}
         self.intents = {order.order_id: order for order in state.intents}
         self.cancels, self.unknown = dict.fromkeys(state.cancels), dict.fromkeys(state.unknown)
         self._seen = dict.fromkeys(state.seen)

@@ -30,6 +30,7 @@ class Kept(msgspec.Struct, kw_only=True):
 
     counts: Counts
     by_strategy: dict[str, dict[str, int]]
+    denied_by: dict[str, int]
     orders: list[dict[str, Any]]
     fills: list[dict[str, Any]]
     alerts: list[dict[str, Any]]
@@ -42,6 +43,7 @@ class Projection:
     def __init__(self) -> None:
         self.counts = Counts()
         self.by_strategy: dict[str, dict[str, int]] = {}
+        self.denied_by: dict[str, int] = {}
         self.digest = OrdersDigest()
         self._orders: dict[str, dict[str, Any]] = {}
         self._fills: deque[dict[str, Any]] = deque(maxlen=LATEST)
@@ -63,6 +65,8 @@ class Projection:
             self._count("orders", order.lots_by_strategy)
         elif order.state == "RISK_DENIED":
             self.counts.denied += 1
+            for name in order.lots_by_strategy:
+                self.denied_by[name] = self.denied_by.get(name, 0) + 1
         self._orders[order.order_id] = _row(order, self._orders.pop(order.order_id, None))
         if len(self._orders) > 2 * LATEST:
             self._forget()
@@ -119,6 +123,7 @@ class Projection:
         return Kept(
             counts=self.counts,
             by_strategy=self.by_strategy,
+            denied_by=self.denied_by,
             orders=list(self._orders.values()),
             fills=list(self._fills),
             alerts=list(self._alerts),
@@ -127,7 +132,7 @@ class Projection:
 
     def restore(self, kept: Kept) -> None:
         """Continue from a snapshot."""
-        self.counts, self.by_strategy = kept.counts, kept.by_strategy
+        self.counts, self.by_strategy, self.denied_by = kept.counts, kept.by_strategy, kept.denied_by
         self._orders = {row["order_id"]: row for row in kept.orders}
         self._fills.extend(kept.fills)
         self._alerts.extend(kept.alerts)

@@ -52,6 +52,8 @@ def resume(machine: Machine, reader: JournalReader, fingerprint: dict[str, str])
             exact = exact and run.fingerprint == fingerprint
         if batch[0].type in INPUTS:
             replayed += _again(machine, batch, exact=exact)
+        else:
+            _remember(machine, batch)
     return Resumed(start - 1, replayed, exact)
 
 
@@ -108,8 +110,16 @@ def _again(machine: Machine, batch: list[Record], *, exact: bool) -> int:
                 f"{bytes(record.payload)[:300]!r} became {payload[:300]!r}"
             )
     if len(made) != len(batch):
-        raise ReplayDiffersError(f"the batch that ends with record {batch[-1].seq} has {len(batch)} records, not {len(made)}")
+        raise ReplayDiffersError(
+            f"the batch that ends with record {batch[-1].seq} has {len(batch)} records, not {len(made)}"
+        )
     return len(inputs)
+
+
+def _remember(machine: Machine, batch: list[Record]) -> None:
+    for record in batch:
+        if record.type == "RiskAlert":
+            machine.remember(Output(record.type, record.agent_id, decode_payload("RiskAlert", record.payload)))
 
 
 def _same(stored: bytes, made: bytes, *, exact: bool) -> bool:

@@ -45,7 +45,10 @@ def audit(*, action: str, target: str, actor: Actor | None, outcome: str = "done
 @transaction.atomic
 def sync_roles() -> None:
     """Make the groups and give each exactly the permissions of the table."""
-    known = {found.codename: found for found in Permission.objects.filter(content_type__app_label="access", codename__in=PERMISSIONS)}
+    known = {
+        found.codename: found
+        for found in Permission.objects.filter(content_type__app_label="access", codename__in=PERMISSIONS)
+    }
     for role, codenames in ROLES.items():
         group, _ = Group.objects.get_or_create(name=role)
         group.permissions.set([known[codename] for codename in codenames if codename in known])

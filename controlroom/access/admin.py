@@ -38,7 +38,9 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg] # generic for check
         stays = cleaned.get("is_active") and cleaned.get("is_superuser")
         others = User.objects.filter(is_active=True, is_superuser=True).exclude(pk=self.instance.pk)
         if not stays and not others.exists():
-            raise forms.ValidationError("Somebody must be left who manages people: make another active superuser first.")
+            raise forms.ValidationError(
+                "Somebody must be left who manages people: make another active superuser first."
+            )
         return cleaned
 
 
@@ -47,8 +49,8 @@ class PersonAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # generic for che
     """People."""
 
     form = PersonForm
-    list_display: ClassVar = ["username", "is_active", "is_superuser", "last_login"]
-    actions: ClassVar = ["issue_one_time_password"]
+    list_display = ("username", "is_active", "is_superuser", "last_login")
+    actions = ("issue_one_time_password",)
 
     def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm, change: bool) -> None:  # type: ignore[type-arg] # noqa: ARG002, FBT001
         """Change the person through the action that tells the record."""
@@ -75,12 +77,16 @@ class PersonAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # generic for che
         """Replace the password of exactly one person."""
         chosen = list(queryset[:2])
         if len(chosen) != 1:
-            self.message_user(request, "Choose exactly one person: each password has a file of its own.", messages.ERROR)
+            self.message_user(
+                request, "Choose exactly one person: each password has a file of its own.", messages.ERROR
+            )
             return
         assert isinstance(request.user, User)  # noqa: S101 - the site lets only our people in
         made = reset_login(username=chosen[0].username, actor=request.user)
         end_sessions(user=chosen[0])
-        self.message_user(request, f"One-time password of {made.username} {handover.hand_over(settings.DATA, made, terminal=False)}.")
+        self.message_user(
+            request, f"One-time password of {made.username} {handover.hand_over(settings.DATA, made, terminal=False)}."
+        )
 
 
 admin.site.unregister(Group)  # Django registers its own, which can change roles behind the table of permissions.py

@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.admin import autodiscover
 from django.contrib.admin.apps import SimpleAdminConfig
+from django.contrib.auth.signals import user_logged_in
 from django.db.models.signals import post_migrate
 
 
@@ -16,7 +18,10 @@ class AccessConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """After each migration the groups hold what the table says."""
+        """After each migration the groups hold what the table says; each login notes its beginning."""
+        from controlroom.access.middleware import begin  # noqa: PLC0415 - it needs the models
+
+        user_logged_in.connect(begin)
         post_migrate.connect(_sync, sender=self)
 
 
@@ -28,7 +33,7 @@ class AdminConfig(SimpleAdminConfig):
     def ready(self) -> None:
         """Find every app's admin.py."""
         super().ready()
-        self.module.autodiscover()
+        autodiscover()
 
 
 def _sync(**_signal: Any) -> None:

@@ -24,7 +24,7 @@ class RoleBackend(ModelBackend):
         return held
 
 
-class ObjectBackend(ObjectPermissionBackend):  # type: ignore[misc] # guardian ships no types
+class ObjectBackend(ObjectPermissionBackend):
     """Guardian's grants for one object, without its rule that a superuser holds every one."""
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:

@@ -1,4 +1,4 @@
-"""Hands a one-time password to the person at the station: the terminal if there is one, else a private file. Never a log."""
+"""Hands a one-time password to the person: on the terminal if there is one, else in a private file. Never in a log."""
 
 import os
 import sys

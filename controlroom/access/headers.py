@@ -23,20 +23,22 @@ def allow_inline_styles(view: Callable[..., HttpResponse]) -> Callable[..., Http
 
 
 def policy(host: str, *, inline_styles: bool) -> str:
-    """Return the Content-Security-Policy for a page of ``host``; its own sockets are named for browsers whose 'self' excludes them."""
+    """Return the Content-Security-Policy of ``host``; its sockets are named for browsers whose 'self' excludes them."""
     styles = "'self' 'unsafe-inline'" if inline_styles else "'self'"
-    return "; ".join((
-        "default-src 'none'",
-        "script-src 'self'",
-        f"style-src {styles}",
-        "img-src 'self' data:",
-        "font-src 'self'",
-        "manifest-src 'self'",
-        f"connect-src 'self' ws://{host} wss://{host}",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    ))
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            f"style-src {styles}",
+            "img-src 'self' data:",
+            "font-src 'self'",
+            "manifest-src 'self'",
+            f"connect-src 'self' ws://{host} wss://{host}",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
 
 
 class SecurityHeaders:
@@ -50,7 +52,9 @@ class SecurityHeaders:
         response = self._get_response(request)
         host = request.META.get("HTTP_HOST", "localhost")
         safe = host if all(letter.isalnum() or letter in ".:-[]" for letter in host) else "localhost"
-        response.headers.setdefault("Content-Security-Policy", policy(safe, inline_styles=getattr(response, _INLINE, False)))
+        response.headers.setdefault(
+            "Content-Security-Policy", policy(safe, inline_styles=getattr(response, _INLINE, False))
+        )
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         response.headers.setdefault("X-Frame-Options", "DENY")
         if not request.path.startswith("/static/"):

@@ -74,7 +74,11 @@ def checked(scope: str, target: str) -> tuple[str, str]:
 def press(paths: DataPaths, *, scope: str, target: str, actor: str) -> Outcome:
     """Kill on every path at once and return within two seconds what each answered; raises nothing."""
     kill = Kill(scope=scope, target=target, actor=actor, reason="", request_id=uuid.uuid4().hex, ts_ns=time.time_ns())  # type: ignore[arg-type] # checked() made it one of the scopes
-    ways: dict[str, Callable[[DataPaths, Kill], dict[str, Any]]] = {"file": _by_file, "socket": _by_socket, "bus": _by_bus}
+    ways: dict[str, Callable[[DataPaths, Kill], dict[str, Any]]] = {
+        "file": _by_file,
+        "socket": _by_socket,
+        "bus": _by_bus,
+    }
     answers: queue.SimpleQueue[tuple[str, str, dict[str, Any]]] = queue.SimpleQueue()
 
     def attempt(name: str) -> None:
@@ -85,7 +89,8 @@ def press(paths: DataPaths, *, scope: str, target: str, actor: str) -> Outcome:
 
     for name in ways:
         threading.Thread(target=attempt, args=(name,), name=f"kill-{name}", daemon=True).start()
-    found, reply = dict.fromkeys(ways, f"no answer within {PATIENCE_S:g} s"), {}
+    found = dict.fromkeys(ways, f"no answer within {PATIENCE_S:g} s")
+    reply: dict[str, Any] = {}
     until = time.monotonic() + PATIENCE_S
     for _ in ways:
         try:
@@ -148,11 +153,21 @@ def _by_socket(paths: DataPaths, kill: Kill) -> dict[str, Any]:
 
 def _by_bus(paths: DataPaths, kill: Kill) -> dict[str, Any]:
     event = ControlEvent(
-        action="kill", scope=kill.scope, target=kill.target, actor=kill.actor, reason=kill.reason, request_id=kill.request_id
+        action="kill",
+        scope=kill.scope,
+        target=kill.target,
+        actor=kill.actor,
+        reason=kill.reason,
+        request_id=kill.request_id,
     )
     bus = connect(paths, "web", deadline_s=1.0)
     try:
-        publish(bus, REQUEST_KILL, envelope("ControlEvent", "controlroom", event, kill.ts_ns, id=kill.request_id), maxlen=100)
+        publish(
+            bus,
+            REQUEST_KILL,
+            envelope("ControlEvent", "controlroom", event, kill.ts_ns, id=kill.request_id),
+            maxlen=100,
+        )
     finally:
         bus.close()
     return {}

@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import logout
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -17,12 +16,18 @@ from django.utils.http import urlencode
 
 from controlroom.access import kill_cookie
 from controlroom.access.permissions import named
+from controlroom.access.refusal import refused
 from controlroom.access.routes import WITH_ONE_TIME_PASSWORD, Rule, rule_for
 from controlroom.access.selectors import roles_of
 
 Answer = Callable[[HttpRequest], HttpResponse]
 BEGAN, SEEN = "began", "seen"  # session keys, seconds since 1970
 REFRESH_S = 60.0  # an idle time is written at most this often
+
+
+def begin(request: HttpRequest, **_signal: Any) -> None:
+    """Note when a login began; connected to Django's signal, so that no way to log in can forget it."""
+    request.session[BEGAN] = request.session[SEEN] = time.time()
 
 
 class SessionLimits:
@@ -59,17 +64,11 @@ class RouteAccess:
         return self._get_response(request)
 
     def process_view(self, request: HttpRequest, _view: Any, _arguments: Any, _named: Any) -> HttpResponse | None:
-        """Return the refusal, None to go on.
-
-        Raises
-        ------
-        PermissionDenied
-            if the person is known and may not.
-        """
+        """Return the refusal, None to go on."""
         name = _route(request)
         rule = rule_for(name)
         if rule is None:
-            raise PermissionDenied(f"route {name!r} has no rule in the table of routes")
+            return refused(request, f"Route {name!r} has no rule in the table of routes.")
         if rule.kind in {"anyone", "kill cookie"}:
             return None
         if not request.user.is_authenticated:
@@ -77,7 +76,7 @@ class RouteAccess:
         if request.user.must_replace_password and name not in WITH_ONE_TIME_PASSWORD:
             return _to(request, reverse("first-password"))
         if not _holds(request.user, rule):
-            raise PermissionDenied(f"{request.user.get_username()} may not use {name}")
+            return refused(request, f"The roles of {request.user.get_username()} do not include {name}.")
         return None
 
 

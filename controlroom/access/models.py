@@ -1,6 +1,6 @@
 """People, what they may do, and who tried to be one of them."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -11,7 +11,9 @@ from controlroom.access.permissions import PERMISSIONS, SUPERUSER
 class User(AbstractUser):
     """A person. ``is_superuser`` manages people; unlike Django's own it opens no other door."""
 
-    one_time_until = models.DateTimeField(null=True, blank=True, help_text="the password is a one-time one, good until then")
+    one_time_until = models.DateTimeField(
+        null=True, blank=True, help_text="the password is a one-time one, good until then"
+    )
     password_set_at = models.DateTimeField(null=True, blank=True)
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
@@ -63,7 +65,7 @@ class FailedLogin(models.Model):
         return f"{self.username} from {self.address}"
 
 
-def _backends() -> list[object]:
+def _backends() -> list[Any]:
     from django.contrib.auth import get_backends  # noqa: PLC0415 - the backends import this module
 
     return [backend for backend in get_backends() if hasattr(backend, "has_perm")]

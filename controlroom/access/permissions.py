@@ -29,7 +29,13 @@ SUPERUSER = frozenset(
     f"{app}.{verb}_{model}"
     for app, model in (("access", "user"), ("auth", "group"), ("guardian", "userobjectpermission"))
     for verb in ("view", "add", "change", "delete")
-) | {"admin.view_logentry", "events.view_outbox", "events.view_job", "risk.view_configurationversion", "agents.view_artefact"}
+) | {
+    "admin.view_logentry",
+    "events.view_outbox",
+    "events.view_job",
+    "risk.view_configurationversion",
+    "agents.view_artefact",
+}
 """All that ``is_superuser`` grants: people, and looking at tables. No trading right is among it, nor can one be added here
 by accident: a test compares the two lists."""
 

@@ -34,14 +34,20 @@ def release_kill(*, actor: User, password: str, reason: str) -> Released:
         raise PermissionDenied(f"{actor.get_username()} may not release the kill; oversight may")
     reason = reason.strip()
     if not 3 <= len(reason) <= REASON_LIMIT:
-        return Released(done=False, reason=f"The reason has {len(reason)} characters; the journal wants 3 to {REASON_LIMIT}.")
+        return Released(
+            done=False, reason=f"The reason has {len(reason)} characters; the journal wants 3 to {REASON_LIMIT}."
+        )
     request = {"op": "release", "user": actor.get_username(), "password": password, "reason": reason}
     try:
         answer = ask_worker(settings.DATA, request, timeout_s=PATIENCE_S)
     except OSError as error:
-        return _noted(actor, Released(done=False, reason=f"The worker cannot be asked ({error}); the kill stands."), reason)
+        return _noted(
+            actor, Released(done=False, reason=f"The worker cannot be asked ({error}); the kill stands."), reason
+        )
     done = answer.get("ok") is True
-    return _noted(actor, Released(done=done, reason=str(answer.get("reason", "")) or ("released" if done else "refused")), reason)
+    return _noted(
+        actor, Released(done=done, reason=str(answer.get("reason", "")) or ("released" if done else "refused")), reason
+    )
 
 
 @transaction.atomic

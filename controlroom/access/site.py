@@ -1,10 +1,12 @@
-"""The admin site: superusers only, entered by the station's own login."""
+"""The admin site: superusers only, entered, left and given passwords by the station's own pages."""
 
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
+
+Extra = dict[str, object] | None
 
 
 class StationAdmin(AdminSite):
@@ -18,6 +20,16 @@ class StationAdmin(AdminSite):
         """Return whether this person manages people."""
         return bool(request.user.is_active and request.user.is_superuser)
 
-    def login(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:  # noqa: ARG002
+    def login(self, request: HttpRequest, extra_context: Extra = None) -> HttpResponse:  # noqa: ARG002 - Django's
         """Send to the one login page."""
         return redirect(f"{reverse('login')}?{urlencode({'next': request.get_full_path()})}")
+
+    def logout(self, request: HttpRequest, extra_context: Extra = None) -> HttpResponse:  # noqa: ARG002 - Django's
+        """Leave as from every other page, the kill cookie with it."""
+        from controlroom.access.views import log_out  # noqa: PLC0415 - the views need the models
+
+        return log_out(request)
+
+    def password_change(self, request: HttpRequest, extra_context: Extra = None) -> HttpResponse:  # noqa: ARG002
+        """Send to the one page that changes passwords: it tells the record and the worker."""
+        return redirect("first-password")

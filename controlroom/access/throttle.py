@@ -1,4 +1,4 @@
-"""Wrong passwords make the next try wait. Kept in the database, so that a restart or an emptied Redis forgets nothing."""
+"""Wrong passwords make the next try wait; kept in the database, so that an emptied Redis forgets nothing."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,5 +49,5 @@ def note_failure(*, username: str, address: str) -> None:
 
 
 def forget(*, username: str, address: str) -> None:
-    """A right password clears the slate of that name from that address."""
+    """Clear the slate of that name from that address: the password was right."""
     FailedLogin.objects.filter(username=username, address=address).delete()

@@ -1,6 +1,5 @@
 """Login, logout, first password, kill, release, health: authenticate, parse, call, render."""
 
-import time
 from django.conf import settings
 from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
 from django.core import signing
@@ -17,7 +16,6 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from controlroom.access import handover, kill, kill_cookie, throttle
 from controlroom.access.actions import set_own_password
 from controlroom.access.forms import LoginForm, PasswordForm
-from controlroom.access.middleware import BEGAN, SEEN
 from controlroom.access.models import User
 from controlroom.access.release import release_kill
 from events import VERSION
@@ -53,12 +51,15 @@ def log_in(request: HttpRequest) -> HttpResponse:
         form.add_error(None, WRONG)
         return render(request, "access/login.html", {"form": form}, status=403)
     if user.one_time_until is not None and user.one_time_until < timezone.now():
-        form.add_error(None, f"This one-time password has expired; ./station reset-login {user.username} makes another.")
+        form.add_error(
+            None, f"This one-time password has expired; ./station reset-login {user.username} makes another."
+        )
         return render(request, "access/login.html", {"form": form}, status=403)
     throttle.forget(username=username, address=address)
     login(request, user)
-    request.session[BEGAN] = request.session[SEEN] = time.time()
-    return redirect(reverse("first-password") if user.must_replace_password else _safe(request, form.cleaned_data["next"]))
+    return redirect(
+        reverse("first-password") if user.must_replace_password else _safe(request, form.cleaned_data["next"])
+    )
 
 
 @require_POST
@@ -122,15 +123,14 @@ def release(request: HttpRequest) -> HttpResponse:
     if not verdict.allowed:
         context = {"back": back, "problem": f"Too many wrong passwords; try again in {-(-verdict.wait_s // 60)} min."}
         return render(request, template, context, status=200 if fragment else 429)
-    released = release_kill(actor=user, password=request.POST.get("password", ""), reason=request.POST.get("reason", ""))
+    released = release_kill(
+        actor=user, password=request.POST.get("password", ""), reason=request.POST.get("reason", "")
+    )
     if not released.done and not user.check_password(request.POST.get("password", "")):
         throttle.note_failure(username=user.username, address="release")
-    return render(request, template, {"released": released, "back": back}, status=200 if fragment or released.done else 400)
-
-
-def refused(_request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Say what a person may not do; without context processors, since a refusal may come before a session is known."""
-    return HttpResponse(render_to_string("access/refused.html", {"exception": str(exception)}), status=403)
+    return render(
+        request, template, {"released": released, "back": back}, status=200 if fragment or released.done else 400
+    )
 
 
 def csrf_failure(_request: HttpRequest, reason: str = "") -> HttpResponse:

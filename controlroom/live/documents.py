@@ -13,8 +13,8 @@ from controlroom.live.patch import Document, without_nulls
 
 LIMITS_MS = {"worker": 3000, "journal": 3000, "equity": 10_000, "feed": 5000}
 """Older than this is stale. Bars have a limit of their own: two intervals and five seconds of arrival time."""
-OVERVIEW_ORDERS = 12
-OVERVIEW_ALERTS = 12
+OVERVIEW_ORDERS = 10
+OVERVIEW_ALERTS = 10
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,12 @@ def source_of(snapshot: Snapshot) -> Document:
     }
 
 
+def phase_words(name: object) -> str:
+    """Return a phase as a person reads it."""
+    words = str(name or "").replace("_", " ").replace("-", " ")
+    return "market hours" if words == "market" else words
+
+
 def phase_of(view: dict[str, Any]) -> Document | None:
     """Return the phase of the first calendar that has sessions, with what is left of it in market time."""
     phases = view.get("phases", {})
@@ -103,8 +109,8 @@ def phase_of(view: dict[str, Any]) -> Document | None:
     until, now = phase.get("until_ns"), view.get("engine_ns")
     return {
         "calendar": calendar,
-        "name": str(phase.get("phase", "")).replace("_", " ").replace("-", " ").upper(),
-        "next": str(phase.get("next") or "").replace("_", " "),
+        "name": phase_words(phase.get("phase")).upper(),
+        "next": phase_words(phase.get("next")),
         "left_ms": max(0, (until - now) // 1_000_000) if until and now else None,
     }
 
@@ -183,8 +189,8 @@ def strategy_title(view: dict[str, Any], name: str) -> str:
 
 def split_text(view: dict[str, Any], shares: dict[str, Any]) -> str:
     """Return who holds or asked how much, in words."""
-    parts = [f"{strategy_title(view, name)} {'+' if lots > 0 else '\u2212'}{abs(lots):g}" for name, lots in shares.items() if lots]
-    return ", ".join(parts)
+    held = ((strategy_title(view, name), "+" if lots > 0 else "\u2212", abs(lots)) for name, lots in shares.items() if lots)
+    return ", ".join(f"{title} {sign}{size:g}" for title, sign, size in held)
 
 
 def denial_text(denials: list[dict[str, Any]]) -> str:
@@ -193,10 +199,10 @@ def denial_text(denials: list[dict[str, Any]]) -> str:
 
 
 def against_expected(side: str, expected: float | None, obtained: float | None) -> float | None:
-    """Return by how many basis points the price was worse (above zero) or better than expected."""
+    """Return by how many basis points the price was better (above zero) or worse than expected."""
     if not expected or not obtained:
         return None
-    return (obtained - expected) / expected * 1e4 * (1 if side == "BUY" else -1)
+    return (obtained - expected) / expected * 1e4 * (-1 if side == "BUY" else 1)
 
 
 def order_row(view: dict[str, Any], order: dict[str, Any]) -> Document:
@@ -320,7 +326,8 @@ def positions(snapshot: Snapshot) -> Document:
                 "arrival_ms": milliseconds(quote.get("arrival_ns")),
                 "in_session": bool(quote.get("in_session")),
                 "mark_ms": milliseconds(position.get("mark_ns")),
-                **{name: position.get(name) for name in ("qty", "average", "mark", "value", "unrealised", "realised")},
+                "average": position.get("average") if position["lots"] else None,
+                **{name: position.get(name) for name in ("qty", "mark", "value", "unrealised", "realised")},
                 **{f"by_{index + 1}": held.get(name, 0) for index, name in enumerate(names)},
             }
         )

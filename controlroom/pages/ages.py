@@ -15,7 +15,7 @@ def age(header: Document, name: str, now_ms: int) -> tuple[str, bool]:
     stamp = header.get("stamps", {}).get(name)
     if stamp is None:
         return "STALE no sign", True
-    return _stale_beyond(max(0, now_ms - stamp), header.get("limits", {}).get(name, 3000))
+    return stale_beyond(max(0, now_ms - stamp), header.get("limits", {}).get(name, 3000))
 
 
 def bars_age(header: Document, stamp: int | None, now_ms: int, *, in_session: bool) -> tuple[str, bool]:
@@ -25,13 +25,16 @@ def bars_age(header: Document, stamp: int | None, now_ms: int, *, in_session: bo
         return "ended", False
     if stamp is None:
         return "no bar yet", False
+    if source.get("paused"):
+        return f"paused {duration(max(0, now_ms - stamp))}", False
     silent = now_ms - header.get("stamps", {}).get("feed", stamp)
     if not in_session and silent <= header.get("limits", {}).get("feed", 5000):
         return "closed" + (f", last {FORMATS['et_minute'](source['close_ms']).text} ET" if source.get("close_ms") else ""), False
-    return _stale_beyond(max(0, now_ms - stamp), source.get("limit_ms", 5000))
+    return stale_beyond(max(0, now_ms - stamp), source.get("limit_ms", 5000))
 
 
-def _stale_beyond(old_ms: int, limit_ms: int) -> tuple[str, bool]:
+def stale_beyond(old_ms: int, limit_ms: int) -> tuple[str, bool]:
+    """Return the words for an age with its limit."""
     return (f"STALE {duration(old_ms)}", True) if old_ms > limit_ms else (duration(old_ms), False)
 
 

@@ -91,20 +91,23 @@ def _clock(zone: Any, pattern: str) -> Callable[[Any], Shown]:
 def _quantity_signed(value: float) -> Shown:
     if value == 0:
         return Shown("0", {"sign": "flat"})
-    return Shown(("+" if value > 0 else "") + quantity(value), {"sign": "up" if value > 0 else "down"})
+    return Shown(("+" if value > 0 else "") + quantity(value))
 
 
 def _exposure(value: float) -> Shown:
     if abs(value) < 0.0005:
         return Shown("\u25ac flat", {"sign": "flat"})
     side = "\u25b2 long" if value > 0 else "\u25bc short"
-    return Shown(f"{side} {grouped(value * 100, 1)}{SPACE}%", {"sign": "up" if value > 0 else "down"})
+    return Shown(f"{side} {grouped(value * 100, 1)}{SPACE}%")
 
 
 FORMATS: dict[str, Callable[[Any], Shown]] = {
     "text": lambda value: Shown(str(value)),
     "list": lambda value: Shown(", ".join(str(item) for item in value) if isinstance(value, list) else str(value)),
     "state": lambda value: Shown(str(value), {"state": str(value).lower()}),
+    "maybe": lambda value: Shown(str(value)),
+    "unusual": lambda value: Shown("" if value == "active" else str(value), {"state": str(value)}),
+    "order_type": lambda value: Shown("" if value == "market" else str(value)),
     "money": lambda value: Shown(plain(value, 2)),
     "gain": lambda value: signed(value, 2),
     "gain0": lambda value: signed(value, 0),
@@ -120,11 +123,13 @@ FORMATS: dict[str, Callable[[Any], Shown]] = {
     "ratio": lambda value: Shown(plain(value, 2)),
     "points": lambda value: signed(value, 1, f"{SPACE}bp", arrow=False),
     "milliseconds": lambda value: Shown(f"{plain(value, 2)}{SPACE}ms"),
-    "bytes": lambda value: Shown(f"{plain(value / 1e9, 1)}{SPACE}GB"),
+    "bytes": lambda value: Shown(f"{plain(value / 1e9, 1)}{SPACE}GB" if value >= 1e9 else f"{plain(value / 1e6, 1)}{SPACE}MB"),
     "duration": lambda value: Shown(duration(value)),
     "et": _clock(NEW_YORK, "%H:%M:%S"),
     "et_minute": _clock(NEW_YORK, "%H:%M"),
     "et_day": _clock(NEW_YORK, "%a %Y-%m-%d"),
+    "et_day_minute": _clock(NEW_YORK, "%a %H:%M"),
+    "et_stamp": _clock(NEW_YORK, "%Y-%m-%d %H:%M:%S"),
     "et_full": _clock(NEW_YORK, "%Y-%m-%d %H:%M:%S ET"),
     "utc": _clock(UTC, "%H:%M:%S"),
     "utc_full": _clock(UTC, "%Y-%m-%d %H:%M:%S UTC"),
@@ -132,8 +137,12 @@ FORMATS: dict[str, Callable[[Any], Shown]] = {
 """Instants are milliseconds since 1970; fractions become percent; ``loss`` takes a fraction lost and shows it negative."""
 
 
+QUIET = frozenset({"maybe", "unusual", "order_type"})
+"""Formats of words that are only there when they say something."""
+
+
 def show(value: Any, name: str) -> Shown:
     """Return a value in one of the FORMATS; what is missing or not a number is a dash."""
     if value is None or value == "" or (isinstance(value, float) and not isfinite(value)):
-        return Shown(NOTHING)
+        return Shown("" if name in QUIET else NOTHING)
     return FORMATS[name](value)

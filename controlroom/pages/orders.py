@@ -43,7 +43,7 @@ class Column:
 
 
 COLUMNS = (
-    Column("at_ms", "decided ET", "et_full", "engine_ns", numeric=False),
+    Column("at_ms", "decided ET", "et_stamp", "engine_ns", numeric=False),
     Column("symbol", "symbol", "text", "symbol", numeric=False),
     Column("side", "side", "text", numeric=False),
     Column("lots", "lots", "integer"),
@@ -56,7 +56,7 @@ COLUMNS = (
     Column("slippage", "slippage", "money", chosen=False),
     Column("state", "state", "state", "state", numeric=False),
     Column("shares", "strategies", "text", numeric=False),
-    Column("why", "denied because", "text", numeric=False),
+    Column("why", "denied because", "maybe", numeric=False),
 )
 
 

@@ -1,27 +1,24 @@
-"""The time-series store as the pages open it: read-only in spirit, written by the recorder alone."""
+"""The time-series store as the pages read it; the recorder alone writes it."""
 
 import functools
-import threading
 from pathlib import Path
 
 from controlroom.live.source import paths
+from market.store.embedded import EmbeddedStore
 from market.store.port import Store
-from market.store.sqlite import SqliteStore
-
-_local = threading.local()
 
 
-@functools.lru_cache(maxsize=2)
-def _opened(path: Path, _thread: int) -> Store:
-    return SqliteStore(path)
+@functools.lru_cache(maxsize=4)
+def _opened(path: Path) -> EmbeddedStore:
+    return EmbeddedStore(path)
 
 
 def station_store() -> Store:
-    """Return the store of this station for the calling thread.
+    """Return the store of this station.
 
     Raises
     ------
     StoreUnavailableError
         if it is not there yet or cannot be read.
     """
-    return _opened(paths().store, threading.get_ident())
+    return _opened(paths().store)

@@ -33,7 +33,7 @@ def handle(entry: Entry) -> None:
         if handler is not None:
             handler(entry, message)
     except CodecError as error:
-        log.error("entry %s of %s cannot be read: %s", entry.id, entry.stream, error)
+        log.warning("entry %s of %s cannot be read: %s", entry.id, entry.stream, error)
 
 
 def _hello(entry: Entry, _message: Envelope) -> None:
@@ -81,7 +81,13 @@ def _refuse(due: JobDue) -> None:
         content=msgspec.Raw(b"null"),
         reason=f"no task does the job {due.job!r}",
     )
-    put(stream=CONTROL_WORKER, payload=event, actor=STATION, agent_id="relay", request_id=f"refused:{due.job}:{due.occurrence}")
+    put(
+        stream=CONTROL_WORKER,
+        payload=event,
+        actor=STATION,
+        agent_id="relay",
+        request_id=f"refused:{due.job}:{due.occurrence}",
+    )
 
 
 HANDLERS: dict[str, Callable[[Entry, Envelope], None]] = {

@@ -10,7 +10,6 @@ from typing import Any
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from controlroom.supervisor.directory import write_atomically
-from controlroom.supervisor.options import ROOT
 from controlroom.supervisor.programs import Program
 from events.paths import DataPaths
 
@@ -25,12 +24,11 @@ nodaemon=true
 silent=true
 umask=077
 identifier=station
-directory={root}
-logfile={logs}/supervisord.out
+logfile=logs/supervisord.out
 logfile_maxbytes=5MB
 logfile_backups=1
-pidfile={run}/supervisord.pid
-childlogdir={logs}
+pidfile=run/supervisord.pid
+childlogdir=logs
 
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
@@ -47,7 +45,7 @@ startretries=1000
 stopsignal=TERM
 stopwaitsecs={wait}
 killasgroup=true
-stdout_logfile={logs}/{name}.out
+stdout_logfile=logs/{name}.out
 stdout_logfile_maxbytes=5MB
 stdout_logfile_backups=1
 redirect_stderr=true
@@ -57,14 +55,16 @@ too often, so the number of retries is no limit here."""
 
 
 def configuration(paths: DataPaths, programs: Iterable[Program]) -> str:
-    """Return supervisord.conf; a percent sign starts an expansion in it and is doubled."""
-    logs, run = _escaped(str(paths.logs)), _escaped(str(paths.run))
-    socket = _escaped(str(paths.socket("supervisor")))
-    parts = [HEADER.format(socket=socket, root=_escaped(str(ROOT)), logs=logs, run=run)]
+    """Return supervisord.conf, whose paths are relative to the data directory: supervisord expands some of them twice.
+
+    In a command, a percent sign starts an expansion and is doubled.
+    """
+    socket = paths.socket("supervisor")
+    inside = socket.parent == paths.run.absolute()
+    parts = [HEADER.format(socket=f"run/{socket.name}" if inside else socket)]
     for program in programs:
         command = _escaped(shlex.join((*DIES_WITH_PARENT, *program.command)))
-        wait = max(1, round(program.stop_wait_s))
-        parts.append(PROGRAM.format(name=program.name, command=command, logs=logs, wait=wait))
+        parts.append(PROGRAM.format(name=program.name, command=command, wait=max(1, round(program.stop_wait_s))))
     return "".join(parts)
 
 
@@ -87,7 +87,7 @@ class Daemon:
         command = [*DIES_WITH_PARENT, sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(file)]
         with (paths.logs / "supervisord.err").open("ab") as errors:
             process = subprocess.Popen(
-                command, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+                command, env=env, cwd=paths.root, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
                 start_new_session=True, umask=0o077,
             )  # fmt: skip
         return cls(paths, process)

@@ -17,15 +17,16 @@ def describe(options: RunOptions) -> dict[str, Any]:
     BadInputError
         if the settings, the source, a symbol or the stances cannot be used.
     """
+    file = DataPaths(options.data_dir).settings
     try:
-        load_settings(DataPaths(options.data_dir).settings)
+        settings = load_settings(file)
     except SettingsError as error:
         raise BadInputError(str(error)) from error
     except OSError as error:
         raise BadInputError(
-            f"settings {DataPaths(options.data_dir).settings} cannot be read ({error.strerror}); make it readable"
+            f"settings {file} cannot be read ({error.strerror}); make it readable or move it away"
         ) from error
     try:
-        return describe_run(options)
+        return describe_run(options, settings.weights)
     except FeedError as error:
         raise BadInputError(str(error)) from error

@@ -20,6 +20,7 @@ from controlroom.supervisor.stop import StopRequest
 from events.embedded import EmbeddedServerError
 from events.paths import DataPaths
 
+WARNINGS = 3
 READY_S = 180.0
 """The first start compiles the strategies and the engine; later ones take seconds."""
 
@@ -47,7 +48,7 @@ def _run(options: RunOptions, description: dict[str, Any], directory: DataDirect
         raise BadInputError(str(error)) from error
     write_atomically(paths.run / "run.json", json.dumps(description))
     env = environment(paths, cache_directory(), options)
-    _warn_root(screen)
+    _warn(screen, description["warnings"])
     station = Station(paths, programs, screen, stop)
     try:
         station.start(env)
@@ -64,9 +65,13 @@ def _run(options: RunOptions, description: dict[str, Any], directory: DataDirect
     return _until_asked(options, station, screen, stop)
 
 
-def _warn_root(screen: Console) -> None:
+def _warn(screen: Console, of_the_source: list[str]) -> None:
     if os.getuid() == 0:
         screen.note("Warning: running as root. The station needs no such rights; a user of its own is safer.")
+    for warning in of_the_source[:WARNINGS]:
+        screen.note(f"Warning: {warning}")
+    if len(of_the_source) > WARNINGS:
+        screen.note(f"Warning: {len(of_the_source) - WARNINGS} more of the source, all in run/run.json")
 
 
 def _until_asked(options: RunOptions, station: Station, screen: Console, stop: StopRequest) -> int:
@@ -103,6 +108,7 @@ def _first_login(paths: DataPaths) -> None:
     except OSError:
         return
     if sys.stderr.isatty():
-        sys.stderr.write(f"First login (once, within 24 h): {text}\n")
+        sys.stderr.write("First login, once: " + ", ".join(text.splitlines()) + "\n")
+        file.unlink()
     else:
         sys.stderr.write(f"First login: the one-time password is in {file}\n")

@@ -18,14 +18,7 @@ from events.paths import DataPaths
 LOOK_S = 0.15
 SERVERS_S = 15.0  # a bus whose log is long takes seconds to read it
 DATABASE_S = 60.0
-LEFTOVERS = (
-    "supervisord.conf",
-    "supervisord.pid",
-    "processes.json",
-    "celerybeat-schedule",
-    "valkey-bus.conf",
-    "valkey-web.conf",
-)
+LEFTOVERS = ("supervisord.*", "processes.json", "celerybeat-schedule*", "valkey-*.conf")
 
 
 class InterruptedStartError(Exception):
@@ -153,8 +146,9 @@ class Station:
             return  # supervisord is gone, and with it everything that it had started
 
     def _tidy(self) -> None:
-        for name in LEFTOVERS:
-            (self.paths.run / name).unlink(missing_ok=True)
+        for pattern in LEFTOVERS:
+            for file in self.paths.run.glob(pattern):
+                file.unlink(missing_ok=True)
         names = ("supervisor", "worker", "bus", "web")
         sockets = [self.paths.socket(name) for name in names]
         for socket in sockets:

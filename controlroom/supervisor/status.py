@@ -72,13 +72,13 @@ def processes(paths: DataPaths) -> list[dict[str, Any]]:
 
 def journal_end(paths: DataPaths) -> dict[str, Any]:
     """Return the last record of the worker's journal: sequence, time and type, or why there is none."""
-    from audit.chain import verify  # noqa: PLC0415 - only a station whose worker is away pays for reading its journal
+    from audit.chain import verify_data_directory  # noqa: PLC0415 - paid for only where the worker is away
 
-    folder = paths.journal / "execution"
-    if not any(folder.glob("*.seg")):
+    record = verify_data_directory(paths)
+    end = record["writers"].get("execution")
+    if end is None or end["seq"] < 0:
         return {"seq": None, "reason": "nothing has been journaled yet"}
-    chain = verify(folder)
-    return {"seq": chain.seq, "head": chain.head, "ok": chain.ok}
+    return {"seq": end["seq"], "head": end["head"], "ok": record["ok"]}
 
 
 def _ages(view: dict[str, Any]) -> dict[str, float | None]:

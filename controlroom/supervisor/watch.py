@@ -71,7 +71,7 @@ class Watch:
         if seen.crashes.see(pid, time.monotonic()):
             self._daemon.stop_program(name)
             seen.state, seen.pid = "failed", 0
-            self._console.failed(name, row["stdout_logfile"])
+            self._console.failed(name, str(self._daemon.paths.logs / f"{name}.out"))
             return
         if seen.crashes.restarts > before:
             seen.state = "restarting"

@@ -95,7 +95,8 @@ def texts(path: Path, table: pa.Table, column: str) -> tuple[npt.NDArray[np.int6
         encoded = pc.dictionary_encode(pc.fill_null(pc.cast(values, pa.string()), ""))
     except pa.ArrowException as error:
         raise FeedError(f"{path} column {column} must hold text: {_short(error)}") from error
-    return np.asarray(encoded.indices.to_numpy(), dtype=np.int64), [str(name) for name in encoded.dictionary.to_pylist()]
+    names = [str(name) for name in encoded.dictionary.to_pylist()]
+    return np.asarray(encoded.indices.to_numpy(), dtype=np.int64), names
 
 
 def _read_csv(path: Path, number_columns: Sequence[str]) -> pa.Table:
@@ -116,7 +117,8 @@ def _as_ns(values: pa.Array) -> npt.NDArray[np.int64]:
     kind = values.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         if pc.all(pc.match_substring_regex(values, r"^-?\d{8,}(\.\d+)?$")).as_py():
-            return _epochs(np.asarray(pc.cast(values, pa.float64()).to_numpy()))
+            exact = not pc.any(pc.match_substring(values, ".")).as_py()
+            return _epochs(np.asarray(pc.cast(values, pa.int64() if exact else pa.float64()).to_numpy()))
         zoned = pc.all(pc.match_substring_regex(values, r"(Z|[+-]\d\d:?\d\d)$")).as_py()
         values = pc.cast(values, pa.timestamp("ns", tz="UTC" if zoned else None))
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind):

@@ -11,7 +11,7 @@ class Slice(NamedTuple):
     """A close with so many bars; ``bars()`` makes them, which a resuming feed never asks for what it has sent."""
 
     close_ns: int
-    count: int
+    size: int
     bars: Callable[[], list[Bar]]
 
 
@@ -27,16 +27,16 @@ def merge(feed: str, slices: Iterable[Slice], stances: Sequence[StanceEvent], fr
         begun = given
         while given < len(stances) and stances[given].effective_from_ns <= close_ns:
             given += 1
-        size = given - begun + piece.count + 1
-        bars += piece.count
-        if ordinal + size > from_ordinal:
+        events_in_it = given - begun + piece.size + 1
+        bars += piece.size
+        if ordinal + events_in_it > from_ordinal:
             events: list[FeedPayload] = [*stances[begun:given], *piece.bars()]
-            events.append(SliceEnd(feed=feed, close_ns=close_ns, bars=piece.count))
+            events.append(SliceEnd(feed=feed, close_ns=close_ns, bars=piece.size))
             yield _rest(Batch(ordinal, close_ns, events, bars), from_ordinal)
-        ordinal += size
-    last = [*stances[given:], FeedEnd(feed=feed, bars=bars, last_close_ns=close_ns)]
+        ordinal += events_in_it
+    last: list[FeedPayload] = [*stances[given:], FeedEnd(feed=feed, bars=bars, last_close_ns=close_ns)]
     if ordinal + len(last) > from_ordinal:
-        yield _rest(Batch(ordinal, close_ns, [*last], bars), from_ordinal)
+        yield _rest(Batch(ordinal, close_ns, last, bars), from_ordinal)
 
 
 def _rest(batch: Batch, from_ordinal: int) -> Batch:

@@ -20,7 +20,7 @@ class FeedError(ValueError):
 class FeedRequest:
     """What a person asked for.
 
-    ``argument`` is what stands after the feed's name (of "replay:A,B": "A,B"); no ``symbols`` means all of the source's;
+    ``argument`` is what stands after the feed's name (of "replay:A,B": "A,B"); no ``symbols`` means all of the source;
     ``interval_s`` overrides the bars' length; ``strategies`` are the names a stance may carry, None: any.
     """
 
@@ -57,8 +57,8 @@ class SourceDescription:
 class Batch:
     """One close: stances that begin by then, its bars in symbol order, its SliceEnd; the last batch is the FeedEnd.
 
-    ``first`` is the ordinal of ``events[0]``, counted from 1 over the whole feed; ``bars`` counts the source's bars from
-    the beginning through this batch.
+    ``first`` is the ordinal of ``events[0]``, counted from 1 over the whole feed; ``bars`` counts the source's bars
+    from the beginning through this batch.
     """
 
     first: int
@@ -81,7 +81,7 @@ class Health:
 
 
 class Feed(Protocol):
-    """A source of bars. Event N is the same in every process and at every start: a feed can be killed at any instant."""
+    """A source of bars. Event N is the same at every start and in every process: a feed can be killed at any time."""
 
     @property
     def name(self) -> str:

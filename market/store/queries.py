@@ -126,7 +126,7 @@ def events(filters: EventFilter, after: str | None, limit: int) -> Query[EventRo
     """Return the statement of a page of events, newest first; errors as :func:`orders`."""
     columns = {name: f"x.{name}" for name in ("event_type", "agent_id", "symbol", "writer")}
     conditions = _conditions(filters, columns, "x.ts")
-    order = _Order(("x.ts", "x.writer", "x.seq"), descending=True, after=after, limit=limit)
+    order = _Order(key=("x.ts", "x.writer", "x.seq"), descending=True, after=after, limit=limit)
     return _query(_EVENT, "agent_events x", conditions, order, event_row)
 
 

@@ -4,6 +4,7 @@ from typing import Protocol
 
 import msgspec
 
+from engine.configuration import Configuration
 from events.types import BrokerEvent, FillEvent, MarketSlice, OrderEvent
 
 
@@ -16,20 +17,23 @@ class BrokerUnavailableError(Exception):
 
 
 class Holdings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the broker says the account holds: whole lots by symbol, zero ones left out; cash in micro-units, if it tells."""
+    """What the broker says the account holds: whole lots by symbol (no zeros); cash in micro-units, if it tells."""
 
     lots: dict[str, int]
     cash_micro: int | None = None
 
 
 class Broker(Protocol):
-    """A venue's side of the order life. ``cancel`` and ``working`` may be called from another thread while others run.
+    """A venue's side of the order life; ``cancel`` and ``working`` may be called from another thread meanwhile.
 
     Every method raises BrokerTimeoutError where no answer came in time, BrokerUnavailableError where none can come.
     """
 
     name: str
     live: bool  # real money: never under PAPER
+
+    def configure(self, configuration: Configuration) -> None:
+        """Learn what a new configuration says of the instruments."""
 
     def submit(self, order: OrderEvent) -> BrokerEvent:
         """Send an order; its order id is the client order id, so that sending it twice is recognised."""

@@ -1,4 +1,4 @@
-"""Makes the configuration of this run the current one: settings.toml over the defaults, instruments and source of run.json."""
+"""Makes this run's configuration the current one: settings.toml over the defaults, instruments and source of run.json."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 class Command(BaseCommand):
     """``manage.py configure``: run by the supervisor after each migration; changes nothing if nothing differs."""
 
-    help = "Store the configuration of the run that DATA/run/run.json describes. Example: manage.py configure --data-dir var"
+    help = "Store the configuration of the run in DATA/run/run.json. Example: manage.py configure --data-dir var"
 
     def handle(self, *_arguments: Any, **_options: Any) -> None:
         """Read, compare, store."""
@@ -31,7 +31,9 @@ class Command(BaseCommand):
             run = msgspec.json.decode(file.read_bytes(), type=Run)
             limits = load_settings(paths.settings)
         except OSError as error:
-            raise CommandError(f"{file} cannot be read ({error.strerror}); `manage.py run` writes it", returncode=2) from error
+            raise CommandError(
+                f"{file} cannot be read ({error.strerror}); `manage.py run` writes it", returncode=2
+            ) from error
         except msgspec.DecodeError as error:
             raise CommandError(f"{file}: {error}; `manage.py run` writes it anew", returncode=2) from error
         except SettingsError as error:
@@ -39,8 +41,12 @@ class Command(BaseCommand):
 
         def build(version: int) -> bytes:
             return msgspec.json.encode(
-                Configuration(version=version, mode="PAPER", settings=limits, instruments=run.instruments, source=run.source)
+                Configuration(
+                    version=version, mode="PAPER", settings=limits, instruments=run.instruments, source=run.source
+                )
             )
 
-        made = create_configuration(build=build, actor=None, reason=f"start with {run.source.feed}: {run.source.detail}"[:500])
+        made = create_configuration(
+            build=build, actor=None, reason=f"start with {run.source.feed}: {run.source.detail}"[:500]
+        )
         self.stdout.write(f"configuration {made.version}")

@@ -15,10 +15,11 @@ from django.utils.safestring import SafeString
 
 from controlroom.live.patch import Document
 from controlroom.pages.ages import age as age_of
-from controlroom.pages.ages import bars_age
+from controlroom.pages.ages import bars_age, stale_beyond
 from controlroom.pages.formats import FORMATS, Shown, show
 
 register = template.Library()
+BEAT_LIMIT_MS = 3000
 
 
 def at(document: Mapping[str, Any], path: str) -> Any:
@@ -61,10 +62,28 @@ def cell(context: Context, path: str, form: str = "text", tag: str = "span", css
     return element(tag, place | _value_attributes(value, shown), text)
 
 
+@register.simple_tag
+def shown_value(shown: Shown, value: Any) -> SafeString:
+    """Show a value that the view has formatted."""
+    return element("span", _value_attributes(value, shown), shown.text)
+
+
+@register.simple_tag
+def shown_as(value: Any, form: str) -> SafeString:
+    """Show a value that no topic carries."""
+    return shown_value(show(value, form), value)
+
+
 @register.simple_tag(takes_context=True)
-def number(context: Context, path: str, form: str) -> SafeString:
+def strategy_pnl(context: Context, name: str) -> SafeString:
+    """Show a strategy's profit and loss, as the positions' document has it."""
+    return field(context, "positions", f"strategies.by.{name}.pnl", "gain")
+
+
+@register.simple_tag(takes_context=True)
+def number(context: Context, path: str, form: str, css: str = "") -> SafeString:
     """Show a number of the row in a cell of its own, aligned right."""
-    return format_html('<td class="n">{}</td>', cell(context, path, form))
+    return format_html('<td class="{}">{}</td>', f"n {css}".strip(), cell(context, path, form))
 
 
 @register.simple_tag(takes_context=True)
@@ -77,6 +96,15 @@ def row_age(context: Context, path: str = "arrival_ms") -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
+def beat(context: Context, path: str = "beat_ms") -> SafeString:
+    """Show how long ago the row's process gave a sign of life."""
+    stamp = context["row"].get(path)
+    text, stale = stale_beyond(max(0, context["now_ms"] - (stamp or 0)), BEAT_LIMIT_MS)
+    place = {"class": "age", "data-row-age": path, "data-limit": BEAT_LIMIT_MS, "data-value": stamp, "data-stale": str(stale).lower()}
+    return element("span", place, "" if context.get("blank") else text)
+
+
+@register.simple_tag(takes_context=True)
 def age(context: Context, name: str) -> SafeString:
     """Show how old a part of the station is, with the word STALE beyond its limit."""
     text, stale = age_of(context["header"], name, context["now_ms"])
@@ -84,7 +112,7 @@ def age(context: Context, name: str) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def rows(context: Context, topic: str, path: str, row_template: str, body: str = "tbody") -> SafeString:
+def rows(context: Context, topic: str, path: str, row_template: str, body: str = "tbody", css: str | None = None) -> SafeString:
     """Show a table's rows, with the blank row that the browser copies for new ones."""
     table: Document = at(context["documents"].get(topic, {}), path) or {}
     loaded = get_template(row_template)
@@ -94,8 +122,8 @@ def rows(context: Context, topic: str, path: str, row_template: str, body: str =
         return SafeString(loaded.render({**shared, "row": row, "blank": blank}))
 
     found = [drawn(table["by"][key], blank=False) for key in table.get("order", [])]
-    place = format_html('data-topic="{}" data-rows="{}"', topic, path)
-    return format_html("<{0} {1}><template>{2}</template>{3}</{0}>", body, place, drawn({}, blank=True), SafeString("".join(found)))
+    return element(body, {"class": css, "data-topic": topic, "data-rows": path},
+                   format_html("<template>{}</template>{}", drawn({}, blank=True), SafeString("".join(found))))  # fmt: skip
 
 
 @register.simple_tag(takes_context=True)
@@ -120,7 +148,8 @@ def row_spark(context: Context, prefix: str, key: str, suffix: str) -> SafeStrin
 
 
 def _sparkline(series: str, values: tuple[float, ...], pattern: str | None = None) -> SafeString:
-    place = {"class": "spark", "data-spark": series, "data-spark-row": pattern, "viewBox": "0 0 100 20", "preserveAspectRatio": "none", "aria-hidden": "true"}
+    place = {"class": "spark", "data-spark": series, "data-spark-row": pattern, "viewBox": "0 0 100 20", "preserveAspectRatio": "none", "aria-hidden": "true",
+             "data-trend": None if len(values) < 2 else "up" if values[-1] >= values[0] else "down"}  # fmt: skip
     given = format_html_join("", ' {}="{}"', ((name, value) for name, value in place.items() if value is not None))
     return format_html('<svg{}><polyline points="{}"/></svg>', given, points(values))
 

@@ -1,0 +1,186 @@
+"""What the worker's tests share: a made-up market, a real bus, a worker process."""
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from engine.configuration import Configuration, Source, load_settings
+from events.bus import connect, publish
+from events.codec import envelope
+from events.embedded import valkey_command
+from events.paths import DataPaths
+from events.streams import CONTROL_WORKER, market_stream
+from events.types import Bar, ControlEvent, FeedEnd, SliceEnd
+from market.instruments import Instrument
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SYMBOLS = tuple(f"SYM{letter}" for letter in "ABCDEFGH")
+FEED = "simulated"
+MINUTE_NS = 60_000_000_000
+OPEN_NS = 1_549_895_400_000_000_000  # 2019-02-11 09:30 in New York
+DAY_NS = 86_400_000_000_000
+SESSION = 390
+
+
+def instrument(symbol):
+    return Instrument(
+        symbol=symbol, asset_class="equity", exchange="XNYS", calendar="XNYS", currency="USD", tick=0.01, volume_unit="shares"
+    )
+
+
+def configuration(version=1, symbols=SYMBOLS, waits=False, **limits):
+    settings = load_settings()
+    settings = msgspec.structs.replace(settings, limits=msgspec.structs.replace(settings.limits, **limits))
+    return Configuration(
+        version=version, mode="PAPER", settings=settings, instruments=[instrument(symbol) for symbol in symbols],
+        source=Source(feed=FEED, label="SIMULATED", detail="test", interval_s=60, waits=waits),
+    )
+
+
+def configure_event(given, request_id=""):
+    return ControlEvent(
+        action="configure", scope="all", target="", actor="station", reason="first configuration",
+        request_id=request_id or f"configure:{given.version}", content=msgspec.Raw(msgspec.json.encode(given)),
+    )
+
+
+def market(minutes, symbols=SYMBOLS, seed=1):
+    """Yield (close_ns, bars) of a wandering market: minutes of sessions that begin at 09:30 in New York."""
+    chance = random.Random(seed)
+    prices = {symbol: 100.0 + 10 * i for i, symbol in enumerate(symbols)}
+    drift = dict.fromkeys(symbols, 0.0)
+    for minute in range(minutes):
+        day, inside = divmod(minute, SESSION)
+        open_ns = OPEN_NS + day * DAY_NS + inside * MINUTE_NS
+        bars = []
+        for symbol in symbols:
+            if chance.random() < 0.02:
+                drift[symbol] = chance.gauss(0, 0.0008)
+            opened = prices[symbol]
+            close = round(opened * (1 + drift[symbol] + chance.gauss(0, 0.0015)), 2)
+            high, low = round(max(opened, close) * 1.0005, 2), round(min(opened, close) * 0.9995, 2)
+            prices[symbol] = close
+            bars.append(Bar(
+                feed=FEED, symbol=symbol, open_ns=open_ns, interval_s=60, open=opened, high=max(high, opened, close),
+                low=min(low, opened, close), close=close, volume=float(chance.randrange(50_000, 500_000)), close_ns=open_ns + MINUTE_NS,
+            ))  # fmt: skip
+        yield open_ns + MINUTE_NS, bars
+
+
+def feed_entries(minutes, symbols=SYMBOLS, seed=1):
+    """Return the feed's entries without their ids, a list a close; the last one is the end."""
+    count, closes, close_ns = 0, [], 0
+    for close_ns, bars in market(minutes, symbols, seed):
+        count += len(bars)
+        closes.append([("MarketEvent", bar) for bar in bars] + [("SliceEnd", SliceEnd(feed=FEED, close_ns=close_ns, bars=len(bars)))])
+    closes.append([("FeedEnd", FeedEnd(feed=FEED, bars=count, last_close_ns=close_ns))])
+    return closes
+
+
+class Bus:
+    """A real embedded Valkey in a data directory."""
+
+    def __init__(self, paths):
+        self.paths = paths
+        self.process = None
+        self.counter = 0
+
+    def start(self):
+        self.process = subprocess.Popen(
+            valkey_command(self.paths, "bus"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self.feed = connect(self.paths, "feed")
+        self.relay = connect(self.paths, "relay")
+        self.web = connect(self.paths, "web")
+        return self
+
+    def stop(self):
+        for client in (self.feed, self.relay, self.web):
+            client.close()
+        self.process.kill()
+        self.process.wait()
+
+    def send_close(self, close):
+        """Send one close as a feed does: one transaction, explicit ids."""
+        with self.feed.pipeline(transaction=True) as pipe:
+            for kind, payload in close:
+                self.counter += 1
+                event = envelope(kind, f"feed:{FEED}", payload, time.time_ns())
+                pipe.xadd(market_stream(FEED), {b"event": event}, id=f"{self.counter}-0")
+            pipe.execute()
+
+    def control(self, payload, kind="ControlEvent", repeat=1):
+        for _ in range(repeat):
+            publish(self.relay, CONTROL_WORKER, envelope(kind, "controlroom", payload, time.time_ns(), id="outbox-1"))
+
+
+class WorkerProcess:
+    """A worker as the supervisor starts it."""
+
+    def __init__(self, paths):
+        self.paths = paths
+        self.process = None
+        self.log = paths.root / "worker.err"
+
+    def start(self):
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "manage.py"), "worker", "--data-dir", str(self.paths.root)],
+                cwd=ROOT, stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )  # fmt: skip
+        return self
+
+    def kill9(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            return self.process.wait(timeout=30)
+        return None if self.process is None else self.process.returncode
+
+    def ask(self, **request):
+        return ask(self.paths, json.dumps(request).encode() + b"\n")
+
+    def until(self, condition, seconds=60):
+        """Wait until the worker's view satisfies a condition; return the view."""
+        end, view = time.monotonic() + seconds, None
+        while time.monotonic() < end:
+            try:
+                view = self.ask(op="status")
+            except OSError:
+                view = None
+            if view is not None and "seq" in view and condition(view):
+                return view
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"not within {seconds} s; view {str(view)[:600]}; log {self.log.read_text()[-3000:]}")
+
+
+def ask(paths, line, timeout=20):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(timeout)
+        client.connect(str(paths.socket("worker")))
+        client.sendall(line)
+        received = b""
+        while not received.endswith(b"\n"):
+            part = client.recv(1 << 20)
+            if not part:
+                break
+            received += part
+    return json.loads(received)
+
+
+def data_paths(folder):
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return DataPaths(folder)

@@ -1,0 +1,161 @@
+"""Machine, journal, broker and kill together: one input is stepped, journaled, synced and acted on, in this order."""
+
+import logging
+import threading
+import time
+import uuid
+from typing import Literal
+
+from engine.output import Output
+from events.types import ControlEvent, RiskAlert
+from worker.keeper import Keeper
+from worker.kill import KillSwitch, Request, word
+from worker.machine import Machine
+from worker.orders import OrderDesk, ask
+from worker.reconcile import difference
+from worker.resume import snapshot_event
+
+log = logging.getLogger(__name__)
+
+WORKER = "worker"
+Severity = Literal["info", "warning", "critical"]
+
+
+class Core:
+    """The trading thread's work without the bus. ``stepping`` is held while a step may make fills."""
+
+    def __init__(self, machine: Machine, keeper: Keeper, switch: KillSwitch, desk: OrderDesk) -> None:
+        self.machine = machine
+        self.keeper = keeper
+        self.switch = switch
+        self.desk = desk
+        self.stepping = threading.Lock()
+        self._canceled: dict[str, int] = {}
+
+    def apply(self, event: Output, sent_ns: int = 0) -> None:
+        """Take one input; when it makes intents, sync and send them."""
+        self._step(event)
+        if self.machine.intents or self.machine.cancels:
+            self.settle(sent_ns)
+
+    def settle(self, sent_ns: int = 0, *, resend: bool = False) -> None:
+        """Sync, then tell the broker of every intent and cancel that waits, and journal its answers.
+
+        Parameters
+        ----------
+        sent_ns : wall time of the XADD that caused them, 0 if none did.
+        resend : after a start: whether they were sent is unknown, so the broker is asked first.
+        """
+        machine, broker = self.machine, self.machine.broker
+        if broker is None:
+            return
+        self.keeper.sync()
+        intents = list(machine.intents.values())
+        answers = self.desk.resend(broker, intents) if resend else self.desk.send(broker, intents, sent_ns)
+        answers += self.desk.cancel(broker, list(machine.cancels))
+        batch: list[Output] = []
+        for answer in answers:
+            batch += machine.step(Output("BrokerEvent", broker.name, answer))
+        self.keeper.append(batch)
+
+    def kill_requested(self) -> None:
+        """Do every kill that waits."""
+        while self.switch.requests:
+            request = self.switch.requests.popleft()
+            canceled = self.kill(request)
+            if request.source == "socket":
+                self._canceled[request.kill.request_id] = canceled
+
+    def canceled_by(self, request_id: str) -> int:
+        """Return how many orders a kill canceled; asked once."""
+        self.kill_requested()
+        return self._canceled.pop(request_id, 0)
+
+    def kill(self, request: Request) -> int:
+        """Cancel first, whatever the disk does, then journal; return how many orders were canceled."""
+        machine, kill, request_id = self.machine, request.kill, request.kill.request_id
+        if machine.seen(request_id):
+            if request.source != "file" or word(kill.scope, kill.target) in machine.killed:
+                return 0
+            request_id = f"{request_id}@{time.time_ns()}"
+        event = ControlEvent(
+            action="kill", scope=kill.scope, target=kill.target, actor=kill.actor, reason=kill.reason,
+            request_id=request_id, position=request.position,
+        )  # fmt: skip
+        with self.stepping:
+            batch = machine.step(Output("ControlEvent", WORKER, event))
+        canceled = 0
+        if machine.broker is not None and machine.cancels:
+            answers = self.desk.cancel(machine.broker, list(machine.cancels))
+            canceled = len(answers)
+            self.keeper.append(batch)
+            batch = []
+            for answer in answers:
+                batch += machine.step(Output("BrokerEvent", machine.broker.name, answer))
+        self.keeper.append(batch)
+        self.keeper.sync()
+        log.warning("killed %s by %s", word(kill.scope, kill.target), kill.actor, extra={"event_type": "kill"})
+        return canceled
+
+    def release(self, user: str, reason: str) -> bool:
+        """Journal the release, then remove the kill file; return False where a kill stands after it."""
+        self.kill_requested()
+        self.control("release", user, reason)
+        self.keeper.sync()
+        if self.switch.release():
+            return True
+        if not self.switch.requests:
+            self.control("kill", "kill file", "the kill file could not be removed")
+            self.keeper.sync()
+        return False
+
+    def control(self, action: str, actor: str, reason: str) -> None:
+        """Take an act on the whole station that did not come by the bus."""
+        request_id = f"{action}:{uuid.uuid4().hex}"
+        event = ControlEvent(action=action, scope="all", target="", actor=actor, reason=reason, request_id=request_id)  # type: ignore[arg-type]
+        self.apply(Output("ControlEvent", WORKER, event))
+
+    def reconcile(self) -> None:
+        """Compare orders, positions and cash with the broker; journal it when the answer changed."""
+        machine = self.machine
+        if machine.engine is None or machine.broker is None:
+            return
+        for order_id in list(machine.unknown):
+            known = ask(machine.broker, order_id)
+            if known is not None and known.kind != "UNKNOWN":
+                self.apply(Output("BrokerEvent", machine.broker.name, known))
+        different = difference(machine)
+        reconciled = machine.reconciled
+        if different and reconciled:
+            self.control("unreconciled", WORKER, different)
+            self.alert("UNRECONCILED", different)
+        elif not different and not reconciled:
+            self.control("reconciled", WORKER, "orders, positions and cash agree with the broker's")
+
+    def alert(self, rule: str, message: str, severity: Severity = "critical") -> None:
+        """Journal an alert of the worker's own."""
+        payload = RiskAlert(
+            engine_ns=self.machine.engine_ns,
+            rule=rule,
+            severity=severity,
+            scope="account",
+            message=message,
+        )
+        self.note(Output("RiskAlert", WORKER, payload))
+        log.error("%s: %s", rule, message, extra={"event_type": "RiskAlert"})
+
+    def note(self, record: Output) -> None:
+        """Journal a record that is neither an input nor follows from one."""
+        self.machine.remember(record)
+        self.keeper.append([record])
+
+    def snapshot(self) -> None:
+        """Journal the whole state."""
+        self.keeper.append([Output("SnapshotEvent", WORKER, snapshot_event(self.machine))])
+        self.keeper.sync()
+        self.keeper.inputs = 0
+
+    def _step(self, event: Output) -> None:
+        with self.stepping:
+            batch = self.machine.step(event)
+        self.keeper.append(batch)

@@ -1,0 +1,119 @@
+"""The worker's process: journal, resume, threads, loop; one per account."""
+
+import contextlib
+import gc
+import logging
+import signal
+import sys
+import uuid
+from pathlib import Path
+
+from engine.output import Output
+from engine.snapshot import SnapshotError
+from events import VERSION
+from events.journal import JournalWriter
+from events.logs import configure
+from events.paths import DataPaths
+from events.reader import JournalReader
+from events.segments import JournalError
+from events.types import RunStarted
+from worker.calls import Calls
+from worker.control import ControlServer
+from worker.core import WORKER, Core
+from worker.fingerprint import fingerprint
+from worker.guard import Guard
+from worker.keeper import Keeper
+from worker.kill import KillSwitch
+from worker.link import Link
+from worker.loop import Loop
+from worker.machine import Machine
+from worker.orders import OrderDesk
+from worker.release import Passwords
+from worker.requests import SocketHandlers
+from worker.resume import ReplayDiffersError, resume
+from worker.view import LAST_VIEW
+from worker.warm import warm_up
+
+JOURNAL = "execution"
+
+log = logging.getLogger(__name__)
+
+
+def serve(paths: DataPaths) -> int:
+    """Start, trade until told to stop, and return the exit code of ``worker.main.main``."""
+    try:
+        configure("worker", paths)
+        journal = JournalWriter(paths.journal / JOURNAL, JOURNAL, uuid.uuid4().hex)
+    except (OSError, JournalError) as error:
+        sys.stderr.write(f"worker: data directory {paths.root}: {error}\n")
+        return 2
+    try:
+        warm_up()
+        core = _core(paths, journal)
+    except (OSError, JournalError, ReplayDiffersError, SnapshotError) as error:
+        sys.stderr.write(f"worker: journal {journal.folder} cannot be continued: {error}\n")
+        return 2
+    try:
+        _trade(paths, core)
+        journal.close()
+    except JournalError as error:
+        log.critical("the journal failed, the worker ends: %s", error, extra={"event_type": "journal"})
+        return 1
+    return 0
+
+
+def _core(paths: DataPaths, journal: JournalWriter) -> Core:
+    """Bring the machine to the journal's end and begin a run."""
+    machine, reader, here = Machine(), JournalReader(journal.folder), fingerprint()
+    if journal.cut is not None:
+        log.warning(
+            "the journal's end was torn (%s): %d bytes cut off, nothing acted on them", journal.cut.what,
+            journal.cut.cut_bytes, extra={"event_type": "journal"},
+        )  # fmt: skip
+    done = resume(machine, reader, here)
+    log.info(
+        "resumed from record %d, %d inputs stepped again, compared %s", done.resumed_from, done.replayed,
+        "byte for byte" if done.exact else "lots exactly and floats to 1e-9: another fingerprint",
+        extra={"event_type": "resume"},
+    )  # fmt: skip
+    switch = KillSwitch(paths.kill_file)
+    switch.latch(machine.killed)
+    core = Core(machine, Keeper(journal), switch, OrderDesk(switch))
+    started = RunStarted(
+        station_version=VERSION, fingerprint=here, resumed_from=done.resumed_from, replayed=done.replayed
+    )
+    core.note(Output("RunStarted", WORKER, started))
+    core.keeper.sync()
+    return core
+
+
+def _trade(paths: DataPaths, core: Core) -> None:
+    """Run the threads and the loop."""
+    calls, link, guard = Calls(), Link(paths), Guard(core)
+    loop = Loop(core, link, calls, core.keeper.journal.run)
+    handlers = SocketHandlers(core, guard, calls, Passwords(paths.secrets / "release.json"), loop.view)
+    server = ControlServer(paths.socket("worker"), handlers)
+    signal.signal(signal.SIGTERM, lambda *_: loop.stop())
+    signal.signal(signal.SIGINT, lambda *_: loop.stop())
+    core.switch.check()
+    guard.start()
+    server.start()
+    gc.collect()
+    gc.freeze()  # what start-up made lives as long as the process: no collection walks it on a tick
+    log.info("worker ready", extra={"event_type": "start"})
+    try:
+        loop.run()
+        _leave(paths.run / LAST_VIEW, loop.view())
+    finally:
+        guard.close()
+        server.close()
+        with contextlib.suppress(OSError):
+            link.close()
+
+
+def _leave(file: Path, view: bytes) -> None:
+    """Write the last view for those who ask when nobody runs any more."""
+    draft = file.with_suffix(".draft")
+    draft.write_bytes(view)
+    draft.chmod(0o600)
+    draft.replace(file)
