@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from django.db import connection, transaction
@@ -24,6 +25,7 @@ from events.types import JobDue, ModelEvent
 
 NAME = "calibrators"
 NOTHING = b"null"
+Outcome = Literal["fitted", "unchanged", "failed"]
 log = logging.getLogger(__name__)
 
 
@@ -31,7 +33,7 @@ log = logging.getLogger(__name__)
 class Fit:
     """What a fit found, not yet stored. ``fresh`` are the outcomes that it read beyond those stored before."""
 
-    outcome: Artefact.Outcome
+    outcome: Outcome
     content: bytes
     reason: str
     from_seq: int = 0
@@ -61,11 +63,11 @@ def refit_calibrators(*, job_id: int, owner: str, journal: Path) -> bool:
 def _attempt(job: Job, due: JobDue, journal: Path) -> Fit:
     try:
         if job.attempts > ATTEMPTS:
-            return Fit(Artefact.Outcome.FAILED, NOTHING, f"given up after {ATTEMPTS} attempts that never ended")
+            return Fit("failed", NOTHING, f"given up after {ATTEMPTS} attempts that never ended")
         return _fit(due, journal)
     except Exception as error:  # a replay waits for the word, whatever went wrong
         log.exception("refit of calibrators for %s failed", due.occurrence)
-        return Fit(Artefact.Outcome.FAILED, NOTHING, f"{type(error).__name__}: {error}"[:500])
+        return Fit("failed", NOTHING, f"{type(error).__name__}: {error}"[:500])
 
 
 def _fit(due: JobDue, journal: Path) -> Fit:
@@ -81,25 +83,23 @@ def _fit(due: JobDue, journal: Path) -> Fit:
         for strategy in sorted(together)
         if len(together[strategy]) >= NEEDED_OUTCOMES
     }
-    read = Fit(Artefact.Outcome.UNCHANGED, NOTHING, "", begin, max(due.through_seq, begin - 1), fresh)
+    read = Fit("unchanged", NOTHING, "", begin, max(due.through_seq, begin - 1), fresh)
     if not fitted:
         return replace(read, reason=f"settled outcomes: {counts}; {NEEDED_OUTCOMES} of a strategy are needed")
-    return replace(
-        read, outcome=Artefact.Outcome.FITTED, content=msgspec.json.encode(fitted), reason=f"settled outcomes: {counts}"
-    )
+    return replace(read, outcome="fitted", content=msgspec.json.encode(fitted), reason=f"settled outcomes: {counts}")
 
 
 @transaction.atomic
 def _record(*, job: Job, owner: str, due: JobDue, found: Fit) -> None:
     """Store what was found, promise its event and end the job: all of it or nothing."""
-    failed = found.outcome == Artefact.Outcome.FAILED
+    failed = found.outcome == "failed"
     finish_job(job_id=job.id, owner=owner, result=found.content.decode(), error=found.reason if failed else "")
     _keep(found)
-    version = current_version(NAME) + (found.outcome == Artefact.Outcome.FITTED)
+    version = current_version(NAME) + (found.outcome == "fitted")
     event = ModelEvent(
         name=NAME,
         version=version,
-        outcome=found.outcome.value,
+        outcome=found.outcome,
         occurrence=due.occurrence,
         sha256=hashlib.sha256(found.content).hexdigest(),
         effective_from_ns=due.effective_from_ns,

@@ -33,7 +33,7 @@ app.conf.update(
         "socket_timeout": 30.0,
         "socket_connect_timeout": 2.0,
     },
-    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
+    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],  # type: ignore[no-untyped-call] # kombu has no types
     task_default_queue="models",
     task_default_exchange="models",
     task_default_routing_key="models",
@@ -57,13 +57,15 @@ app.conf.update(
 app.set_default()
 
 
-@setup_logging.connect
 def _logging(**_signal: Any) -> None:
     """Log as every other process does, instead of as Celery would."""
     logs.configure("beat" if "beat" in sys.argv else "celery", settings.DATA if settings.DATA.root.is_dir() else None)
 
 
-@worker_init.connect
 def _warm(**_signal: Any) -> None:
     """Load what a fit needs before the first one waits for it."""
     importlib.import_module("scipy.optimize")
+
+
+setup_logging.connect(_logging)
+worker_init.connect(_warm)

@@ -17,3 +17,5 @@ urlpatterns = [
 ]
 
 handler403 = "controlroom.access.refusal.refused"
+handler404 = "controlroom.access.refusal.missing"
+handler500 = "controlroom.access.refusal.failed"

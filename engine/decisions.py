@@ -24,7 +24,9 @@ from risk.checks import (
 )
 
 NOTHING, CROSSED, ALLOWED = -1, -2, 0  # of a symbol's mask; above 0 it holds the denials' bits
-BUYS, SELLS, GROSS = range(3)  # of the totals: value of working buys and sales, gross exposure if the worst of them fill
+BUYS, SELLS, GROSS = range(
+    3
+)  # of the totals: value of working buys and sales, gross exposure if the worst of them fill
 MOST_LOTS = 1e15  # what a double still counts one by one, with room for a sum
 
 
@@ -150,17 +152,14 @@ def cut_to_order_size(net: int, deltas: Any, row: Any, per_lot: float, limits: A
     most = int(min(float(abs(net)), limits.max_order_lots, limits.max_order_value / per_lot)) if per_lot > 0.0 else 0
     if abs(net) <= most or most <= 0 or raises_exposure(row.lots, row.working_buy, row.working_sell, net):
         return net
-    major = 0
+    excess = abs(net) - most
+    side = 1 if net > 0 else -1
     for s in range(len(deltas)):
-        if (deltas[s] > 0) == (net > 0):
-            major += abs(deltas[s])
-    share = (major - abs(net) + most) / major
-    left = 0
-    for s in range(len(deltas)):
-        if (deltas[s] > 0) == (net > 0):
-            deltas[s] = int(deltas[s] * share)
-        left += deltas[s]
-    return left
+        if deltas[s] * side > 0:
+            taken = min(excess, abs(deltas[s]))
+            deltas[s] -= side * taken
+            excess -= taken
+    return side * most
 
 
 @njit(cache=True)
@@ -193,9 +192,6 @@ def judge_symbol(  # noqa: PLR0917 - compiled code is called with positions
     mask = check_numbers(mask, row, net, price, 0.0, now_ns, limits, values, limits_met)
     mask = check_conflicts(mask, row, net, now_ns, values, limits_met)
     mask = check_exposure(mask, account, row, net, price, reserved, limits, values, limits_met)
-    for s in range(len(deltas)):
-        if deltas[s] != 0:
-            mask = flag_killed(mask, strategies[s], values, limits_met)
     limit = limits.max_strategy * account.equity
     mask = _check_strategies(mask, i, deltas, books, exposures, limit, value_per_lot(row, rates), values, limits_met)
     mask = _take_tokens(mask, deltas, strategies, account, limits, now_ns, len(symbols), values, limits_met)

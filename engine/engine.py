@@ -1,7 +1,7 @@
 """The deterministic engine: inputs in, records out; no clock, no randomness, no I/O.
 
-One step is one input. A slice goes marks -> breakers -> policies -> sizing -> netting -> checks -> intents; what it says
-depends on the inputs so far and on nothing else, so the same journal gives the same bytes.
+One step is one input. A slice goes marks -> breakers -> policies -> sizing -> netting -> checks -> intents; what it
+says depends on the inputs so far and on nothing else, so the same journal gives the same bytes.
 """
 
 from typing import Any
@@ -14,15 +14,16 @@ from engine import execution
 from engine.clock import Clock
 from engine.configuration import Configuration
 from engine.control import Control
+from engine.decisions import ALLOWED, CROSSED, NOTHING, overshoots
 from engine.fills import market_fills
-from engine.kernel import decide, mark_symbols, value_account
+from engine.kernel import value_account
+from engine.layout import ACCOUNT
 from engine.opinions import Opinions
 from engine.orders import Order
-from engine.outcomes import settle
 from engine.output import Output, say
 from engine.snapshot import pack, unpack
 from engine.state import State, new_state
-from engine.units import fill_units, size_units
+from engine.steps import fill_and_mark, select, size_and_decide, take_targets
 from events.types import (
     AccountEvent,
     BrokerEvent,
@@ -35,10 +36,12 @@ from events.types import (
     SignalEvent,
     StanceEvent,
     TimerEvent,
-)  # fmt: skip
+)
 from market.aggregation import advance
 
-MICRO = 1e-6
+ACCOUNT_FIELDS = ACCOUNT.names or ()
+FILLABLE = frozenset({"SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED", "PENDING_CANCEL"})
+"""States in which a simulated broker has the order."""
 
 
 class Engine:
@@ -52,20 +55,21 @@ class Engine:
         self._scratch()
 
     def _scratch(self) -> None:
-        n = len(self.state.universe.instruments)
-        self._closed = np.zeros(n, dtype=np.bool_)
-        self._settled = np.zeros((n, 2), dtype=np.int64)
-        self._outcomes = np.zeros((n, 3))
+        state = self.state
+        n = len(state.universe.instruments)
+        self._account, self._costs, self._limits = state.account[0], state.costs[0], state.limits[0]  # views
+        self._rows = np.zeros((2, n), dtype=np.bool_)
+        self._turned, self._before = np.zeros(n, dtype=np.int64), np.zeros(n)
+        self._settled, self._outcomes = np.zeros((n, 2), dtype=np.int64), np.zeros((n, 3))
         self._laid = -1
 
     # --- inputs -------------------------------------------------------------------------------------------------------
 
     def due(self, before_ns: int) -> int | None:
         """Return the next instant of the due table that is not after ``before_ns``: call ``on_timer`` with it first."""
-        instants = [
-            t for t in (self.clock.next_instant(), self.opinions.next_instant()) if t is not None and t <= before_ns
-        ]
-        return min(instants, default=None)
+        edge, opinion = self.clock.next_instant(), self.opinions.next_instant()
+        first = opinion if edge is None or (opinion is not None and opinion < edge) else edge
+        return first if first is not None and first <= before_ns else None
 
     def on_timer(self, event: TimerEvent) -> list[Output]:
         """Let begin and end what is due at an instant."""
@@ -76,7 +80,7 @@ class Engine:
     def on_stance(self, event: StanceEvent) -> list[Output]:
         """Take an agent's stance; it acts from its effective_from."""
         state = self.state
-        refused = self.opinions.add_stance(event, state.names)
+        refused = self.opinions.add_stance(event, state.names, state.universe.index)
         if refused:
             return [self._alert("STANCE_REFUSED", "warning", f"strategy:{event.strategy}", refused)]
         self._renew_opinions(self.now_ns)
@@ -102,89 +106,81 @@ class Engine:
         return execution.on_fill(self.state, event, self.now_ns)
 
     def simulated_fills(self, market: MarketSlice, broker: str) -> list[FillEvent]:
-        """Return what a slice does to the working orders of a simulated broker, in order-id order; changes no position."""
+        """Return what a slice does to a simulated broker's working orders, in order-id order; changes no position."""
         self._lay(market)
-        working = [
-            order
-            for order in self.open_orders()
-            if order.state in {"SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED", "PENDING_CANCEL"}
-        ]
-        if not working:
+        if not self.state.orders:
             return []
+        working = [order for order in self.open_orders() if order.state in FILLABLE]
         universe = self.state.universe
-        return market_fills(working, universe.index, universe.symbols, universe.bars, self.state.costs[0], broker)
+        return market_fills(working, universe.index, universe.symbols, universe.bars, self._costs, broker)
 
     def on_slice(self, market: MarketSlice) -> list[Output]:
         """Take all bars of one close and say what follows from them."""
         state, universe, now_ns = self.state, self.state.universe, market.close_ns
         outputs = self._pass_time(now_ns)
-        if self._lay(market):
+        self._lay(market)
+        self._laid = -1
+        tables = universe.symbols, universe.bars, state.books, state.strategies, self._account
+        if universe.present:
             outputs += self._open(now_ns)
-            fill_units(universe.symbols, universe.bars, state.books, state.strategies, state.costs[0], universe.rates)
-            mark_symbols(universe.symbols, universe.bars, state.costs[0]["volatility_bars"])
-        value_account(state.account[0], universe.symbols, state.books, state.strategies, universe.rates)
-        state.account[0]["engine_ns"] = now_ns
-        if universe._dirty:  # noqa: SLF001 - the rows that this slice touched
+            fill_and_mark(*tables, self._costs, universe.rates)
+        else:
+            value_account(self._account, universe.symbols, state.books, state.strategies, universe.rates)
+        self._account["engine_ns"] = now_ns
+        if state.orders:
+            outputs += execution.expire(state, now_ns, everything=market.ended)
+        if universe.present:
             outputs += self.control.breakers(state, now_ns)
             outputs += self._run_policies(now_ns)
-            size_units(
-                universe.symbols,
-                state.books,
-                state.strategies,
-                state.limits[0],
-                universe.rates,
-                state.costs[0]["symbol_budget"],
-            )
-            outputs += self._decide(now_ns)
-        outputs += execution.expire(state, now_ns, everything=market.ended)
-        self._laid = -1
-        if universe._dirty or market.ended:  # noqa: SLF001
+            outputs += self._decide(now_ns, last=market.ended)
+        if universe.present or market.ended:
             outputs.append(say("AccountEvent", self._account_event(now_ns)))
         return outputs
 
     # --- steps of a slice ---------------------------------------------------------------------------------------------
 
     def _pass_time(self, now_ns: int) -> list[Output]:
-        """Start the clock at the first slice; later instants come by ``on_timer``, this catches a caller that skipped them."""
-        outputs = self.clock.start(now_ns) if len(self.clock.phases) < len(self.state.universe.calendars) else []
+        """Start the clock at the first slice; later instants come by ``on_timer``: this catches those not called."""
+        new = len(self.clock.phases) < len(self.state.universe.calendars)
+        outputs = self.clock.start(now_ns) if new else []
         while (instant := self.due(now_ns)) is not None:
             outputs += self.on_timer(TimerEvent(instant_ns=instant))
         return outputs
 
-    def _lay(self, market: MarketSlice) -> int:
+    def _lay(self, market: MarketSlice) -> None:
         if self._laid != market.close_ns:
             self.state.universe.lay(market)
             self._laid = market.close_ns
-        return len(self.state.universe._dirty)  # noqa: SLF001
 
     def _open(self, now_ns: int) -> list[Output]:
-        """What happens at the open of this slice's bars: a new day begins, crossed lots are booked."""
-        account, universe = self.state.account[0], self.state.universe
-        day = universe.day_of(now_ns)
+        """Begin a new day and book crossed lots: what happens at the open of this slice's bars."""
+        state, account = self.state, self._account
+        day = state.universe.day_of(now_ns)
         if day != account["day"]:
             account["day"] = day
             account["day_start_equity"] = account["breaker_day_start"] = account["equity"]
-            self.state.strategies["day_start_pnl"] = self.state.strategies["pnl"]
-        return execution.cross_at_open(self.state, universe.bars, now_ns)
+            state.strategies["day_start_pnl"] = state.strategies["pnl"]
+        if not state.crossing:
+            return []
+        outputs = execution.cross_at_open(state, self.now_ns)
+        state.crossing = bool(state.books["crossing"].any())
+        return outputs
 
     def _renew_opinions(self, now_ns: int) -> None:
-        state = self.state
         if self.opinions.advance(now_ns):
-            limits = state.limits[0]
-            self.opinions.write_multipliers(
-                now_ns,
-                state.names,
-                state.universe.index,
-                state.books,
-                float(limits["stance_low"]),
-                float(limits["stance_high"]),
-            )
+            self._write_multipliers(now_ns)
+
+    def _write_multipliers(self, now_ns: int) -> None:
+        state, limits = self.state, self.state.configuration.settings.limits
+        self.opinions.write_multipliers(
+            now_ns, state.rows, state.universe.index, state.books, (limits.stance_low, limits.stance_high)
+        )
 
     def _run_policies(self, now_ns: int) -> list[Output]:
-        state, universe, outputs = self.state, self.state.universe, []
-        ready = {}
-        for interval, aggregate in state.aggregates.items():
-            ready[interval] = advance(
+        state, universe = self.state, self.state.universe
+        outputs: list[Output] = []
+        for aggregate in state.aggregates.values():
+            count = advance(
                 aggregate.buckets,
                 aggregate.interval_ns,
                 now_ns,
@@ -193,47 +189,45 @@ class Engine:
                 universe.session_close_ns,
                 aggregate.closed,
             )
-        for s, run in enumerate(state.runs):
-            if ready[run.policy.interval_s] == 0:
+            if count == 0:
                 continue
-            closed = state.aggregates[run.policy.interval_s].closed
-            for row in (0, 1):
-                outputs += self._run_policy(s, closed[row], now_ns)
+            for row, present in enumerate(select(aggregate.closed, self._rows)):
+                for s in aggregate.strategies if present else ():
+                    outputs += self._run_policy(s, aggregate.closed[row], self._rows[row], now_ns)
         return outputs
 
-    def _run_policy(self, s: int, bars: Any, now_ns: int) -> list[Output]:
-        state, run = self.state, self.state.runs[s]
-        np.copyto(self._closed, bars["present"])
-        rows = np.flatnonzero(self._closed)
-        if not len(rows):
-            return []
-        before = run.targets[rows].tolist()
-        run.policy.loop(run.state, run.parameters, bars, self._closed, run.targets, run.scores, run.features)
-        state.books[s]["target"][rows] = run.targets[rows]
-        outputs = self._settle(s, bars, now_ns)
-        after = run.targets[rows].tolist()
-        for i, old, new in zip(rows.tolist(), before, after, strict=True):
-            if old != new:
-                outputs.append(self._signal(s, i, old, new, now_ns))
+    def _run_policy(self, s: int, bars: Any, closed: Any, now_ns: int) -> list[Output]:
+        """Let one policy take its closed bars; say which targets turned and which outcomes settled."""
+        run, books = self.state.runs[s], self.state.books[s]
+        run.policy.loop(run.state, run.parameters, bars, closed, run.targets, run.scores, run.features)
+        turned, settled = take_targets(
+            books, closed, bars, run.targets, run.scores, run.policy.horizon_bars,
+            self._turned, self._before, self._settled, self._outcomes,
+        )  # fmt: skip
+        outputs = [self._outcome(s, k, now_ns) for k in range(settled)]
+        for k in range(turned):
+            outputs.append(self._signal(s, int(self._turned[k]), float(self._before[k]), now_ns))
         return outputs
 
-    def _settle(self, s: int, bars: Any, now_ns: int) -> list[Output]:
-        state, run = self.state, self.state.runs[s]
-        count = settle(
-            state.books[s], self._closed, bars, run.scores, run.policy.horizon_bars, self._settled, self._outcomes
+    def _outcome(self, s: int, k: int, now_ns: int) -> Output:
+        state, name = self.state, self.state.names[s]
+        i, signal_ns = self._settled[k].tolist()
+        score, direction, change = self._outcomes[k].tolist()
+        hit = change * direction > 0.0
+        row = state.strategies[s]
+        row["outcomes"] += 1
+        row["hits"] += int(hit)
+        payload = OutcomeEvent(
+            engine_ns=now_ns,
+            strategy=name,
+            symbol=state.universe.instruments[i].symbol,
+            signal_ns=signal_ns,
+            score=score,
+            direction=int(direction),
+            hit=hit,
+            return_=change,
         )
-        outputs = []
-        for k in range(count):
-            i, signal_ns = self._settled[k].tolist()
-            score, direction, change = self._outcomes[k].tolist()
-            hit = change * direction > 0.0
-            state.strategies[s]["outcomes"] += 1
-            state.strategies[s]["hits"] += int(hit)
-            outputs.append(say("OutcomeEvent", OutcomeEvent(
-                engine_ns=now_ns, strategy=run.policy.name, symbol=state.universe.instruments[i].symbol, signal_ns=signal_ns, score=score,
-                direction=int(direction), hit=hit, return_=change,
-            ), run.policy.name))  # fmt: skip
-        return outputs
+        return say("OutcomeEvent", payload, name)
 
     def confidence_of(self, s: int, score: float) -> tuple[float | None, str]:
         """Return strategy s's confidence in a score and the calibrator that says so."""
@@ -242,84 +236,87 @@ class Engine:
             self.opinions.calibrators.get(self.state.names[s]), score, int(row["hits"]), int(row["outcomes"])
         )
 
-    def _signal(self, s: int, i: int, old: float, new: float, now_ns: int) -> Output:
+    def _signal(self, s: int, i: int, old: float, now_ns: int) -> Output:
         run = self.state.runs[s]
         score = float(run.scores[i])
         probability, calibrator = self.confidence_of(s, score)
         payload = SignalEvent(
-            engine_ns=now_ns, strategy=run.policy.name, symbol=self.state.universe.instruments[i].symbol, interval_s=run.policy.interval_s,
-            target=new, previous_target=old, score=score, features=dict(zip(run.policy.features, run.features[i].tolist(), strict=True)),
-            stance_multiplier=float(self.state.books[s, i]["stance"]), calibrator=calibrator, outcomes=int(self.state.strategies[s]["outcomes"]),
-        )  # fmt: skip
+            engine_ns=now_ns,
+            strategy=run.policy.name,
+            symbol=self.state.universe.instruments[i].symbol,
+            interval_s=run.policy.interval_s,
+            target=float(run.targets[i]),
+            previous_target=old,
+            score=score,
+            features=dict(zip(run.policy.features, run.features[i].tolist(), strict=True)),
+            stance_multiplier=float(self.state.books[s, i]["stance"]),
+            calibrator=calibrator,
+            outcomes=int(self.state.strategies[s]["outcomes"]),
+        )
         return say("SignalEvent", payload, run.policy.name, probability)
 
-    def _decide(self, now_ns: int) -> list[Output]:
+    def _decide(self, now_ns: int, *, last: bool) -> list[Output]:
+        """Turn targets into intents; after the last slice of the data nothing could fill, so nothing is decided."""
         state, universe = self.state, self.state.universe
-        if self.control.blocks_all(state):
-            return []
-        outputs = self._cancel_contradicted(now_ns)
-        said = decide(
-            universe.symbols, state.books, state.strategies, state.account[0], state.costs[0], state.limits[0], universe.rates,
-            state.costs[0]["symbol_budget"], now_ns, state.wants, state.masks, state.values, state.limits_met,
+        blocked = last or self.control.blocks_all(state)
+        outputs = self._cancel_contradicted(now_ns) if state.orders and not blocked else []
+        said = size_and_decide(
+            universe.symbols, state.books, state.strategies, self._account, self._costs, self._limits, universe.rates,
+            now_ns, blocked, state.wants, state.masks, state.values, state.limits_met,
         )  # fmt: skip
         if not said:
             return outputs
-        for i in np.flatnonzero(state.masks >= 0).tolist():
-            if state.masks[i] > 0:
-                outputs += execution.deny(state, i, now_ns)
-            elif int(state.wants[i].sum()) == 0:
-                state.books[:, i]["crossing"] += state.wants[i]
-            else:
+        for i, mask in enumerate(state.masks.tolist()):
+            if mask == CROSSED:
+                state.crossing = True
+            elif mask == ALLOWED:
                 execution.forget_denials(state, i)
                 outputs += execution.intend(state, i, now_ns)
+            elif mask != NOTHING:
+                outputs += execution.deny(state, i, now_ns)
         return outputs
 
     def _cancel_contradicted(self, now_ns: int) -> list[Output]:
         """Cancel working orders that the targets no longer want: an order the other way would meet them."""
-        if not self.state.orders:
-            return []
         wrong = [order for order in self.state.orders.values() if self._contradicted(order)]
         return execution.cancel(self.state, wrong, now_ns, "targets turned")
 
     def _contradicted(self, order: Order) -> bool:
-        state, i = self.state, self.state.universe.index[order.symbol]
-        row = state.universe.symbols[i]
-        if row["present"] == 0 or row["mark"] <= 0.0:
-            return False
-        account, unit = state.account[0], row["lot_numerator"] / row["lot_denominator"]
-        capital = float(account["equity"] * state.costs[0]["symbol_budget"] / (row["mark"] * unit))
-        wanted = 0.0
-        for s in range(len(state.runs)):
-            held = state.books[s, i]
-            wanted += (
-                min(1.0, max(-1.0, float(held["target"] * held["stance"])))
-                * float(state.strategies[s]["weight"])
-                * capital
-            )
-        would_be = int(row["lots"] + row["working_buy"] - row["working_sell"])
-        band = float(state.limits[0]["no_trade_band"]) * capital * float(state.strategies["weight"].max())
-        return bool((would_be - wanted) * order.signed > band)
+        state, universe = self.state, self.state.universe
+        budget = float(self._costs["symbol_budget"])
+        return bool(overshoots(
+            universe.index[order.symbol], order.signed, universe.symbols, state.books, state.strategies, self._account,
+            self._limits, universe.rates, budget,
+        ))  # fmt: skip
 
     # --- readings -----------------------------------------------------------------------------------------------------
 
     @property
     def now_ns(self) -> int:
         """Event time of the last slice, 0 before the first."""
-        return int(self.state.account[0]["engine_ns"])
+        return int(self._account["engine_ns"])
 
     def open_orders(self) -> list[Order]:
         """Orders that may still fill, in order-id order: their time priority."""
         return sorted(self.state.orders.values(), key=lambda order: order.order_id)
 
     def _account_event(self, now_ns: int) -> AccountEvent:
-        state, a = self.state, self.state.account[0]
+        state, a = self.state, dict(zip(ACCOUNT_FIELDS, self._account.item(), strict=True))
         return AccountEvent(
-            engine_ns=now_ns, cash_micro=int(a["cash_micro"]), fees_micro=int(a["fees_micro"]), equity=float(a["equity"]), gross=float(a["gross"]),
-            net=float(a["net"]), realised=float(a["realised"]), unrealised=float(a["unrealised"]), high_water=float(a["high_water"]),
-            drawdown=float(a["drawdown"]), day_pnl=float(a["equity"] - a["day_start_equity"]),
+            engine_ns=now_ns,
+            cash_micro=a["cash_micro"],
+            fees_micro=a["fees_micro"],
+            equity=a["equity"],
+            gross=a["gross"],
+            net=a["net"],
+            realised=a["realised"],
+            unrealised=a["unrealised"],
+            high_water=a["high_water"],
+            drawdown=a["drawdown"],
+            day_pnl=a["equity"] - a["day_start_equity"],
             strategies=dict(zip(state.names, state.strategies["pnl"].tolist(), strict=True)),
             units=dict(zip(state.names, state.strategies["unit_equity"].tolist(), strict=True)),
-        )  # fmt: skip
+        )
 
     def _alert(self, rule: str, severity: Any, scope: str, message: str) -> Output:
         return say(
@@ -357,6 +354,10 @@ class Engine:
         self.state = state
         self.clock.universe = state.universe
         self._scratch()
+
+    def settings_changed(self) -> None:
+        """Let opinions act under the settings and instruments in force now."""
+        self._write_multipliers(self.now_ns)
 
 
 def configuration_of(event: ControlEvent) -> Configuration:

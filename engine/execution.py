@@ -1,77 +1,63 @@
-"""From allowed orders to booked fills: the order table and the shares of each strategy in it."""
-
-from typing import Any
+"""From allowed orders to booked fills: the order table and what brokers say of it."""
 
 import numpy as np
 
-from engine.ledger import add, book, notional_micro, share_out
+from engine.booking import book_fill, release_rest, split_wants
+from engine.ledger import book
 from engine.orders import ImpossibleTransition, Order
 from engine.output import Output, say
 from engine.state import REMEMBERED, State
 from events.types import BrokerEvent, Denial, FillEvent, OrderEvent, RiskAlert, TradeEvent
+from risk.checks import raises_exposure
 from risk.codes import STATION_CODES, Code
-
-ACKNOWLEDGED = {
-    "ACCEPTED": "ACCEPTED",
-    "REJECTED": "REJECTED",
-    "CANCELED": "CANCELED",
-    "EXPIRED": "EXPIRED",
-    "UNKNOWN": "UNKNOWN",
-}
 
 
 def order_event(order: Order, engine_ns: int) -> OrderEvent:
     """Return the record of an order's present state."""
     return OrderEvent(
-        engine_ns=engine_ns, order_id=order.order_id, state=order.state, symbol=order.symbol, side=order.side, lots=order.lots,
-        filled_lots=order.filled_lots, type=order.type, limit_ticks=order.limit_ticks, stop_ticks=order.stop_ticks,
-        time_in_force=order.time_in_force, expires_ns=order.expires_ns, lots_by_strategy=dict(order.lots_by_strategy),
-        expected_price=order.expected_price, denials=list(order.denials), reason=order.reason,
-    )  # fmt: skip
+        engine_ns=engine_ns,
+        order_id=order.order_id,
+        state=order.state,
+        symbol=order.symbol,
+        side=order.side,
+        lots=order.lots,
+        filled_lots=order.filled_lots,
+        type=order.type,
+        limit_ticks=order.limit_ticks,
+        stop_ticks=order.stop_ticks,
+        time_in_force=order.time_in_force,
+        expires_ns=order.expires_ns,
+        lots_by_strategy=dict(order.lots_by_strategy),
+        expected_price=order.expected_price,
+        denials=list(order.denials),
+        reason=order.reason,
+    )
 
 
 def make_order(state: State, i: int, now_ns: int) -> Order:
     """Return a new order of symbol row i from the kernel's ``wants``; it has no state yet."""
-    wanted = {name: int(lots) for name, lots in zip(state.names, state.wants[i], strict=True) if lots}
+    wanted = {name: lots for name, lots in zip(state.names, state.wants[i].tolist(), strict=True) if lots}
     net = sum(wanted.values())
     state.order_count += 1
-    row = state.universe.symbols[i]
     return Order(
-        order_id=f"S{state.order_count:09d}", engine_ns=now_ns, symbol=state.universe.instruments[i].symbol,
-        side="BUY" if net > 0 else "SELL", lots=abs(net), lots_by_strategy=wanted, expected_price=float(row["mark"]),
+        order_id=f"S{state.order_count:09d}",
+        engine_ns=now_ns,
+        symbol=state.universe.instruments[i].symbol,
+        side="BUY" if net > 0 else "SELL",
+        lots=abs(net),
+        lots_by_strategy=wanted,
+        expected_price=float(state.universe.symbols[i]["mark"]),
         expires_ns=state.universe.next_close_ns(i, now_ns),
-    )  # fmt: skip
+    )
 
 
 def intend(state: State, i: int, now_ns: int) -> list[Output]:
     """Turn an allowed decision into an intent; the kernel has reserved it already."""
     order = make_order(state, i, now_ns)
-    order.crossed, order.residual = _crossed_and_residual(order.lots_by_strategy)
+    order.crossed, order.residual = split_wants(order.lots_by_strategy)
     order.move("INTENT")
     state.orders[order.order_id] = order
     return [say("OrderEvent", order_event(order, now_ns))]
-
-
-def _crossed_and_residual(wanted: dict[str, int]) -> tuple[dict[str, int], dict[str, int]]:
-    """Split what strategies want into lots that they cross among themselves and lots that the market must give (both signed)."""
-    net = sum(wanted.values())
-    side = 1 if net > 0 else -1
-    major = {name: lots for name, lots in wanted.items() if lots * side > 0}
-    minor = {name: lots for name, lots in wanted.items() if lots * side < 0}
-    crossing = abs(sum(minor.values()))
-    shares = _shares(crossing, [abs(lots) for lots in major.values()], [abs(lots) for lots in major.values()])
-    crossed = dict(minor)
-    residual: dict[str, int] = {}
-    for name, share in zip(major, shares, strict=True):
-        crossed[name] = side * share
-        residual[name] = major[name] - side * share
-    return {n: q for n, q in crossed.items() if q}, {n: q for n, q in residual.items() if q}
-
-
-def _shares(amount: int, weights: list[int], caps: list[int]) -> list[int]:
-    out = np.zeros(len(weights), dtype=np.int64)
-    share_out(amount, np.array(weights, dtype=np.int64), np.array(caps, dtype=np.int64), out)
-    return [int(x) for x in out]
 
 
 def deny(state: State, i: int, now_ns: int) -> list[Output]:
@@ -95,42 +81,41 @@ def _count_denial(state: State, order: Order, code: int, now_ns: int) -> list[Ou
     outputs: list[Output] = []
     allowed = int(state.limits[0]["repeated_denials"])
     for name in order.lots_by_strategy:
-        row = state.strategies[state.names.index(name)]
+        row = state.strategies[state.rows[name]]
         row["denial_run"] = row["denial_run"] + 1 if row["denial_code"] == code + 1 else 1
         row["denial_code"] = code + 1
         if row["denial_run"] >= allowed and row["enabled"]:
             row["enabled"] = 0
-            message = (
-                f"{name} met {Code(code).name} {allowed} times in a row: it may only reduce until a person enables it"
-            )
-            alert = RiskAlert(engine_ns=now_ns, rule="REPEATED_DENIAL", severity="critical", scope=f"strategy:{name}", message=message,
-                              numbers={"denials": float(allowed)})  # fmt: skip
-            outputs.append(say("RiskAlert", alert))
+            met = f"{name} met {Code(code).name} {allowed} times in a row"
+            alert = _alert(now_ns, "REPEATED_DENIAL", f"strategy:{name}", f"{met}: it may only reduce until a person enables it")
+            outputs.append(alert)
     return outputs
 
 
 def forget_denials(state: State, i: int) -> None:
-    """An order of these strategies passed: their run of denials ends."""
-    for s in np.flatnonzero(state.wants[i]):
-        state.strategies[s]["denial_run"] = 0
+    """End the run of denials of the strategies in an order that passed."""
+    state.strategies["denial_run"][state.wants[i] != 0] = 0
 
 
 def on_fill(state: State, fill: FillEvent, now_ns: int) -> list[Output]:
-    """Book an execution; one that is known changes nothing, one of an unknown order halts its symbol."""
+    """Book an execution; one that is known changes nothing, one that fits no order of the station halts its symbol."""
     order = state.orders.get(fill.order_id) or state.closed_orders.get(fill.order_id)
-    key = f"{fill.broker}:{fill.execution_id}"
     if order is None:
         return _strange_fill(state, fill, now_ns, f"execution {fill.execution_id} belongs to no order of the station")
+    key = f"{fill.broker}:{fill.execution_id}"
     if key in order.executions:
         return []
+    if fill.symbol != order.symbol or fill.side != order.side or fill.lots < 1 or fill.price_micro < 1:
+        said = f"{fill.side} {fill.lots} {fill.symbol} at {fill.price_micro} micro-units"
+        return _strange_fill(state, fill, now_ns, f"execution {fill.execution_id} ({said}) does not fit order {order.order_id}")
     order.executions.append(key)
-    outputs = [say("TradeEvent", _book(state, order, fill, now_ns))]
+    was_working = order.working
+    outputs = [say("TradeEvent", book_fill(state, order, fill, now_ns))]
     left = order.lots - order.filled_lots
     if left < 0:
-        outputs += _strange_fill(
-            state, fill, now_ns, f"order {order.order_id} was filled {-left} lots beyond its {order.lots}"
-        )
-    if order.working or left <= 0:
+        beyond = f"order {order.order_id} was filled {-left} lots beyond its {order.lots}"
+        outputs += _strange_fill(state, fill, now_ns, beyond)
+    if was_working or (left <= 0 and order.state != "FILLED"):
         outputs += move(state, order, "FILLED" if left <= 0 else "PARTIALLY_FILLED", now_ns, order.reason)
     else:
         outputs.append(say("OrderEvent", order_event(order, now_ns)))
@@ -138,80 +123,21 @@ def on_fill(state: State, fill: FillEvent, now_ns: int) -> list[Output]:
 
 
 def _strange_fill(state: State, fill: FillEvent, now_ns: int, message: str) -> list[Output]:
-    i = state.universe.index.get(fill.symbol)
-    if i is not None:
-        state.universe.symbols[i]["halted"] = 1
-    alert = RiskAlert(engine_ns=now_ns, rule="UNEXPECTED_FILL", severity="critical", scope=f"symbol:{fill.symbol}",
-                      message=f"{message}; {fill.symbol} is halted", numbers={"lots": float(fill.lots)})  # fmt: skip
-    return [say("RiskAlert", alert)]
+    halted = _halt_symbol(state, fill.symbol)
+    return [_alert(now_ns, "UNEXPECTED_FILL", f"symbol:{fill.symbol}", f"{message}{halted}", lots=float(fill.lots))]
 
 
-def _book(state: State, order: Order, fill: FillEvent, now_ns: int) -> TradeEvent:
-    i = state.universe.index[order.symbol]
-    row, account = state.universe.symbols[i], state.account[0]
-    numerator, denominator = int(row["lot_numerator"]), int(row["lot_denominator"])
-    unit, price, side = numerator / denominator, fill.price_micro * 1e-6, order.signed
-    shares = _fill_shares(order, fill.lots, side)
-    crossed = order.crossed if order.filled_lots == 0 else {}
-    realised = _book_strategies(state, i, shares, crossed, price, unit)
-    _charge_fee(state, i, shares, fill)
-    book(state.universe.symbols[i], side * fill.lots, price, unit)
-    notional = notional_micro(fill.lots, fill.price_micro, numerator, denominator, side > 0)
-    account["cash_micro"] -= side * notional + fill.fee_micro
-    account["fees_micro"] += fill.fee_micro
-    slippage = side * (price - order.expected_price) * fill.lots * unit
-    account["slippage"] += slippage
-    if order.working:
-        _release(state, i, side, min(fill.lots, order.lots - order.filled_lots))
-    order.filled_lots += fill.lots
-    order.filled_value += fill.lots * unit * price
-    booked = {
-        name: shares.get(name, 0) + crossed.get(name, 0) for name in [*shares, *(n for n in crossed if n not in shares)]
-    }
-    return TradeEvent(
-        engine_ns=max(now_ns, fill.broker_ns), execution_id=fill.execution_id, order_id=order.order_id, symbol=order.symbol, side=order.side,
-        lots=fill.lots, quantity=fill.lots * unit, price=price, fee_micro=fill.fee_micro, slippage=slippage, lots_by_strategy=booked,
-        crossed_lots=sum(q for q in crossed.values() if q > 0), realised=realised,
-    )  # fmt: skip
+def _halt_symbol(state: State, symbol: str) -> str:
+    i = state.universe.index.get(symbol)
+    if i is None:
+        return ""
+    state.universe.symbols[i]["halted"] = 1
+    return f"; {symbol} is halted"
 
 
-def _fill_shares(order: Order, lots: int, side: int) -> dict[str, int]:
-    """Take a fill's lots from the strategies' residuals, pro rata; lots beyond the order go to the first of them."""
-    names = list(order.residual) or list(order.lots_by_strategy)
-    left = [abs(order.residual.get(name, 0)) for name in names]
-    within = min(lots, sum(left))
-    shares = _shares(within, left, left)
-    shares[0] += lots - within
-    for name, share in zip(names, shares, strict=True):
-        order.residual[name] = order.residual.get(name, 0) - side * min(share, abs(order.residual.get(name, 0)))
-    return {name: side * share for name, share in zip(names, shares, strict=True) if share}
-
-
-def _book_strategies(
-    state: State, i: int, shares: dict[str, int], crossed: dict[str, int], price: float, unit: float
-) -> dict[str, float]:
-    realised: dict[str, float] = {}
-    for booked in (crossed, shares):
-        for name, lots in booked.items():
-            row = state.books[state.names.index(name), i]
-            realised[name] = realised.get(name, 0.0) + book(row, lots, price, unit)
-            row["working"] -= lots
-    return realised
-
-
-def _charge_fee(state: State, i: int, shares: dict[str, int], fill: FillEvent) -> None:
-    """Share the fee by lots: the micro-units add up to the fee exactly."""
-    lots = [abs(q) for q in shares.values()]
-    for name, fee in zip(shares, _shares(fill.fee_micro, lots, [fill.fee_micro] * len(lots)), strict=True):
-        state.books[state.names.index(name), i]["fees_micro"] += fee
-    row = state.universe.symbols[i]
-    row["realised"], row["realised_rest"] = add(
-        float(row["realised"]), float(row["realised_rest"]), -fill.fee_micro * 1e-6
-    )
-
-
-def _release(state: State, i: int, side: int, lots: int) -> None:
-    state.universe.symbols[i]["working_buy" if side > 0 else "working_sell"] -= lots
+def _alert(now_ns: int, rule: str, scope: str, message: str, **numbers: float) -> Output:
+    alert = RiskAlert(engine_ns=now_ns, rule=rule, severity="critical", scope=scope, message=message, numbers=numbers)
+    return say("RiskAlert", alert)
 
 
 def move(state: State, order: Order, to: str, now_ns: int, reason: str = "") -> list[Output]:
@@ -220,10 +146,8 @@ def move(state: State, order: Order, to: str, now_ns: int, reason: str = "") -> 
     try:
         order.move(to)
     except ImpossibleTransition as error:
-        state.universe.symbols[state.universe.index[order.symbol]]["halted"] = 1
-        alert = RiskAlert(engine_ns=now_ns, rule="IMPOSSIBLE_TRANSITION", severity="critical", scope=f"symbol:{order.symbol}",
-                          message=f"{error}; {order.symbol} is halted")  # fmt: skip
-        return [say("RiskAlert", alert)]
+        halted = _halt_symbol(state, order.symbol)
+        return [_alert(now_ns, "IMPOSSIBLE_TRANSITION", f"symbol:{order.symbol}", f"{error}{halted}")]
     order.reason = reason
     if was_working and not order.working:
         _close(state, order)
@@ -231,14 +155,7 @@ def move(state: State, order: Order, to: str, now_ns: int, reason: str = "") -> 
 
 
 def _close(state: State, order: Order) -> None:
-    i = state.universe.index[order.symbol]
-    _release(state, i, order.signed, max(0, order.lots - order.filled_lots))
-    remaining: dict[str, int] = dict(order.residual)
-    if order.filled_lots == 0:
-        for name, lots in order.crossed.items():
-            remaining[name] = remaining.get(name, 0) + lots
-    for name, lots in remaining.items():
-        state.books[state.names.index(name), i]["working"] -= lots
+    release_rest(state, order)
     state.orders.pop(order.order_id, None)
     state.closed_orders[order.order_id] = order
     while len(state.closed_orders) > REMEMBERED:
@@ -246,17 +163,17 @@ def _close(state: State, order: Order) -> None:
 
 
 def on_broker(state: State, event: BrokerEvent, now_ns: int) -> list[Output]:
-    """Take a broker's answer; what it repeats changes nothing."""
+    """Take a broker's answer; what it repeats, or says of an order that has ended, changes nothing."""
     order = state.orders.get(event.order_id)
     if order is None:
-        known = event.order_id in state.closed_orders
+        if event.order_id in state.closed_orders:
+            return []
         message = f"{event.broker} says {event.kind} of order {event.order_id}, which the station does not know"
-        alert = RiskAlert(engine_ns=now_ns, rule="UNKNOWN_ORDER", severity="critical", scope="account", message=message)
-        return [] if known else [say("RiskAlert", alert)]
-    to = ACKNOWLEDGED[event.kind]
-    if to == order.state or (to == "ACCEPTED" and order.filled_lots > 0):
-        return []
-    return move(state, order, to, now_ns, event.reason)
+        return [_alert(now_ns, "UNKNOWN_ORDER", "account", message)]
+    to: str = event.kind
+    if to == "ACCEPTED" and order.filled_lots > 0:
+        to = "PARTIALLY_FILLED" if order.state == "UNKNOWN" else order.state
+    return [] if to == order.state else move(state, order, to, now_ns, event.reason)
 
 
 def cancel(state: State, orders: list[Order], now_ns: int, reason: str) -> list[Output]:
@@ -268,32 +185,52 @@ def cancel(state: State, orders: list[Order], now_ns: int, reason: str) -> list[
     return outputs
 
 
+def raising_orders(state: State) -> list[Order]:
+    """Return the working orders on a side that could leave a larger position than there is: REDUCING takes them back."""
+    found = []
+    for order in state.orders.values():
+        row = state.universe.symbols[state.universe.index[order.symbol]]
+        held, bought, sold = int(row["lots"]), int(row["working_buy"]), int(row["working_sell"])
+        on_side = bought if order.side == "BUY" else sold  # the order itself is among what works
+        if raises_exposure(held, bought - on_side, sold - on_side, order.signed * on_side):
+            found.append(order)
+    return found
+
+
 def expire(state: State, now_ns: int, *, everything: bool) -> list[Output]:
-    """Expire DAY orders whose session has closed, or all of them at the end of the data."""
-    due = [o for o in state.orders.values() if everything or (o.expires_ns is not None and o.expires_ns <= now_ns)]
+    """Expire DAY orders whose session has closed, or all orders at the end of the data.
+
+    One without the broker's answer stays: only evidence ends it.
+    """
     outputs: list[Output] = []
-    for order in due:
-        outputs += move(state, order, "EXPIRED", now_ns, "end of data" if everything else "end of session")
+    for order in list(state.orders.values()):
+        closed = order.time_in_force == "DAY" and order.expires_ns is not None and order.expires_ns <= now_ns
+        if order.state != "UNKNOWN" and (everything or closed):
+            reason = "end of session" if closed else "end of data"
+            outputs += move(state, order, "EXPIRED", now_ns, reason)
     return outputs
 
 
-def cross_at_open(state: State, bars: Any, now_ns: int) -> list[Output]:
-    """Book lots that strategies wanted to cross with no net order left, at this slice's open, free of cost."""
+def cross_at_open(state: State, now_ns: int) -> list[Output]:
+    """Book lots that strategies wanted to cross with no net order left, at this slice's open, free of cost.
+
+    ``now_ns`` is the slice's before, as for any fill.
+    """
     outputs: list[Output] = []
-    names = state.names
-    for i in np.flatnonzero(np.any(state.books["crossing"] != 0, axis=0) & (state.universe.symbols["present"] != 0)):
-        column, price, row = state.books[:, i], float(bars[i]["open"]), state.universe.symbols[i]
-        lots = {names[s]: int(column[s]["crossing"]) for s in range(len(names)) if column[s]["crossing"]}
-        unit = int(row["lot_numerator"]) / int(row["lot_denominator"])
-        realised: dict[str, float] = {}
-        for name, quantity in lots.items():
-            held = state.books[names.index(name), i]
-            realised[name] = book(held, quantity, price, unit)
-            held["crossing"] = 0
-        symbol = state.universe.instruments[i].symbol
+    universe, crossing = state.universe, state.books["crossing"]
+    for i in np.flatnonzero(np.any(crossing != 0, axis=0) & (universe.symbols["present"] != 0)).tolist():
+        price, open_ns = float(universe.bars[i]["open"]), int(universe.bars[i]["open_ns"])
+        lots = {name: quantity for name, quantity in zip(state.names, crossing[:, i].tolist(), strict=True) if quantity}
+        realised = {
+            name: book(state.books[state.rows[name], i], quantity, price, universe.lot_sizes[i])
+            for name, quantity in lots.items()
+        }
+        crossing[:, i] = 0
+        symbol = universe.instruments[i].symbol
         crossed = sum(q for q in lots.values() if q > 0)
         outputs.append(say("TradeEvent", TradeEvent(
-            engine_ns=max(now_ns - 1, int(bars[i]["open_ns"])), execution_id=f"cross.{symbol}.{now_ns}", order_id="", symbol=symbol, side="BUY",
-            lots=0, quantity=0.0, price=price, fee_micro=0, slippage=0.0, lots_by_strategy=lots, crossed_lots=crossed, realised=realised,
+            engine_ns=max(now_ns, open_ns), execution_id=f"cross.{symbol}.{open_ns}", order_id="",
+            symbol=symbol, side="BUY", lots=0, quantity=0.0, price=price, fee_micro=0, slippage=0.0,
+            lots_by_strategy=lots, crossed_lots=crossed, realised=realised,
         )))  # fmt: skip
     return outputs

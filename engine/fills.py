@@ -1,8 +1,8 @@
 """The fill model that paper broker and backtester share: what a bar does to the orders that wait for it.
 
 Market orders fill at the next bar's open, half a spread and the impact worse: half spread = max(half a tick, k basis
-points), impact = eta x sigma x sqrt(quantity / bar volume) (the square-root law, Almgren et al. 2005, "Direct Estimation of
-Equity Market Impact"). One volume budget a symbol and bar, in time priority; the rest stays open.
+points), impact = eta x sigma x sqrt(quantity / bar volume) (the square-root law, Almgren et al. 2005, "Direct Estimation
+of Equity Market Impact"). One volume budget a symbol and bar, in time priority; the rest stays open.
 """
 
 from collections.abc import Iterable

@@ -11,20 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from engine.layout import REDUCING, RETURNS
-from engine.ledger import book
-from risk.checks import (
-    RATE,
-    STRATEGY,
-    _flag,
-    _test,
-    check_conflicts,
-    check_exposure,
-    check_numbers,
-    check_state,
-    raises_exposure,
-    refill,
-)
+from engine.layout import RETURNS
 
 
 @njit(cache=True)

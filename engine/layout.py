@@ -1,7 +1,7 @@
 """The kernel's state: a handful of record arrays, one row a symbol, strategy or (strategy, symbol).
 
-Rows instead of loose arrays: a compiled call reads one argument a table, and the tables' types do not depend on how many
-symbols there are, so nothing is compiled again for another universe.
+Rows instead of loose arrays: a compiled call reads one argument a table, and the tables' types do not depend on how
+many symbols there are, so nothing is compiled again for another universe.
 """
 
 import numpy as np
@@ -131,3 +131,20 @@ LIMITS = np.dtype([(name, "f8") for name in Limits.__struct_fields__])
 
 STATES = ("UNCONFIGURED", "ACTIVE", "REDUCING", "HALTED", "MAINTENANCE")
 UNCONFIGURED, ACTIVE, REDUCING, HALTED, MAINTENANCE = range(5)
+
+PLACED = np.dtype(
+    [
+        ("row", "i8"),
+        ("open", "f8"),
+        ("high", "f8"),
+        ("low", "f8"),
+        ("close", "f8"),
+        ("volume", "f8"),
+        ("open_ns", "i8"),
+        ("close_ns", "i8"),
+        ("interval_ns", "i8"),
+        ("session_open_ns", "i8"),
+        ("session_close_ns", "i8"),
+    ]
+)
+"""An in-session bar on its way to its symbol's row."""

@@ -1,6 +1,7 @@
 """Opinions beside the path: stances that scale targets, and the calibrators that say how far to believe a score."""
 
 from bisect import insort
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ class Kept(msgspec.Struct, kw_only=True):
     stances: list[StanceEvent]
     calibrators: dict[str, Calibrator]
     waiting: list[tuple[int, str, Calibrator]]
+    instants: list[int]
 
 
 class Opinions:
@@ -28,14 +30,19 @@ class Opinions:
         self.waiting: list[tuple[int, str, Calibrator]] = []
         self._instants: list[int] = []
 
-    def add_stance(self, stance: StanceEvent, strategies: list[str]) -> str:
+    def add_stance(self, stance: StanceEvent, strategies: list[str], symbols: Collection[str]) -> str:
         """Take a stance; return why not, or an empty string."""
-        if stance.strategy not in strategies:
-            return f"stance of unknown strategy {stance.strategy!r}; there are {', '.join(strategies)}"
-        if not -1.0 <= stance.bias <= 1.0 or not 0.0 <= stance.confidence <= 1.0:
-            return f"stance of {stance.strategy} has bias {stance.bias} or confidence {stance.confidence} outside -1 to 1 and 0 to 1"
-        if stance.expiry_ns <= stance.effective_from_ns:
-            return f"stance of {stance.strategy} expires at {stance.expiry_ns}, not after its effective_from {stance.effective_from_ns}"
+        name, start, end = stance.strategy, stance.effective_from_ns, stance.expiry_ns
+        if name not in strategies:
+            return f"stance of unknown strategy {name!r}; there are {', '.join(strategies)}"
+        if stance.symbol != EVERY and stance.symbol not in symbols:
+            return f'stance of {name} names symbol {stance.symbol!r}; allowed are "*" and the station\'s {len(symbols)} symbols'
+        if not -1.0 <= stance.bias <= 1.0:
+            return f"stance of {name} has bias {stance.bias}; allowed is -1 to 1"
+        if not 0.0 <= stance.confidence <= 1.0:
+            return f"stance of {name} has confidence {stance.confidence}; allowed is 0 to 1"
+        if end <= start:
+            return f"stance of {name} expires at {end}; allowed is any instant after its effective_from {start}"
         self.stances.append(stance)
         insort(self._instants, stance.effective_from_ns)
         insort(self._instants, stance.expiry_ns)
@@ -75,35 +82,29 @@ class Opinions:
         return True
 
     def write_multipliers(
-        self, now_ns: int, names: list[str], index: dict[str, int], books: Any, low: float, high: float
+        self, now_ns: int, rows: dict[str, int], index: dict[str, int], books: Any, clamp: tuple[float, float]
     ) -> None:
-        """Write each (strategy, symbol)'s multiplier: clip(1 + bias x confidence, low, high) of the latest valid stance.
+        """Write each (strategy, symbol)'s multiplier: clip(1 + bias x confidence, clamp) of the latest valid stance.
 
-        The latest ``effective_from`` wins, at a tie the one that came last; a stance for the symbol goes before one for "*".
+        The latest ``effective_from`` wins, at a tie the one that came last; one for the symbol goes before one for "*".
         """
+        low, high = clamp
         books["stance"][:] = 1.0
-        for general in (True, False):
-            valid = [
-                x
-                for x in self.stances
-                if (x.symbol == EVERY) == general and x.effective_from_ns <= now_ns < x.expiry_ns
-            ]
-            for stance in sorted(valid, key=lambda x: x.effective_from_ns):
-                value = min(high, max(low, 1.0 + stance.bias * stance.confidence))
-                s = names.index(stance.strategy)
-                if general:
-                    books["stance"][s, :] = value
-                elif stance.symbol in index:
-                    books["stance"][s, index[stance.symbol]] = value
+        valid = [stance for stance in self.stances if stance.effective_from_ns <= now_ns < stance.expiry_ns]
+        for stance in sorted(valid, key=lambda x: (x.symbol != EVERY, x.effective_from_ns)):
+            value = min(high, max(low, 1.0 + stance.bias * stance.confidence))
+            if stance.symbol == EVERY:
+                books["stance"][rows[stance.strategy], :] = value
+            elif stance.symbol in index:
+                books["stance"][rows[stance.strategy], index[stance.symbol]] = value
 
     def keep(self) -> Kept:
         """Return a snapshot."""
-        return Kept(stances=self.stances, calibrators=self.calibrators, waiting=self.waiting)
+        return Kept(
+            stances=self.stances, calibrators=self.calibrators, waiting=self.waiting, instants=self._instants
+        )  # fmt: skip
 
-    def restore(self, kept: Kept, now_ns: int) -> None:
-        """Continue from a snapshot taken at ``now_ns``."""
+    def restore(self, kept: Kept) -> None:
+        """Continue from a snapshot."""
         self.stances, self.calibrators, self.waiting = kept.stances, kept.calibrators, kept.waiting
-        instants = [t for x in self.stances for t in (x.effective_from_ns, x.expiry_ns)] + [
-            entry[0] for entry in self.waiting
-        ]
-        self._instants = sorted(t for t in instants if t > now_ns)
+        self._instants = kept.instants

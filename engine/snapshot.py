@@ -80,8 +80,9 @@ def unpack(content: bytes) -> tuple[Configuration, Callable[["Engine"], None]]:
         state.orders = {order.order_id: order for order in packed.orders}
         state.closed_orders = {order.order_id: order for order in packed.closed_orders}
         state.order_count, state.version = packed.order_count, packed.version
+        state.crossing = bool(state.books["crossing"].any())
         engine.control.killed, engine.control.warned = packed.killed, packed.warned
-        engine.opinions.restore(packed.opinions, engine.now_ns)
+        engine.opinions.restore(packed.opinions)
         engine.clock.restore(packed.clock)
 
     return configuration, fill_in

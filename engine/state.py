@@ -32,16 +32,20 @@ class PolicyRun:
 
 @dataclass
 class Aggregate:
-    """One interval's unfinished bars [n] and what closed at the last slice [2, n]."""
+    """One interval's unfinished bars [n], what closed at the last slice [2, n], and the rows of its strategies."""
 
     interval_ns: int
     buckets: Table
     closed: Table
+    strategies: list[int]
 
 
 @dataclass
 class State:
-    """Tables of engine/layout.py, policies, unfinished bars and orders of one account."""
+    """Tables of engine/layout.py, policies, unfinished bars and orders of one account.
+
+    ``names`` are the strategies in row order, ``rows`` their rows; ``crossing`` says that strategies wait to cross lots.
+    """
 
     configuration: Configuration
     universe: Universe
@@ -51,6 +55,8 @@ class State:
     costs: Table
     limits: Table
     runs: list[PolicyRun]
+    names: list[str]
+    rows: dict[str, int]
     aggregates: dict[int, Aggregate]
     wants: npt.NDArray[np.int64]
     masks: npt.NDArray[np.int64]
@@ -60,11 +66,7 @@ class State:
     closed_orders: dict[str, Order] = field(default_factory=dict)
     order_count: int = 0
     version: int = 0
-
-    @property
-    def names(self) -> list[str]:
-        """Strategies in row order."""
-        return [run.policy.name for run in self.runs]
+    crossing: bool = False
 
 
 def new_state(configuration: Configuration) -> State:
@@ -89,7 +91,14 @@ def new_state(configuration: Configuration) -> State:
         costs=np.zeros(1, dtype=COSTS),
         limits=np.zeros(1, dtype=LIMITS),
         runs=runs,
-        aggregates={i: Aggregate(i * 1_000_000_000, new_buckets(n), empty_bars(2, n)) for i in intervals},
+        names=[policy.name for policy in STRATEGIES],
+        rows={policy.name: s for s, policy in enumerate(STRATEGIES)},
+        aggregates={
+            i: Aggregate(
+                i * 1_000_000_000, new_buckets(n), empty_bars(2, n), [s for s, p in enumerate(STRATEGIES) if p.interval_s == i]
+            )
+            for i in intervals
+        },
         wants=np.zeros((n, s), dtype=np.int64),
         masks=np.full(n, -1, dtype=np.int64),
         values=np.zeros((n, len(Code))),
@@ -122,11 +131,18 @@ def _open_account(state: State, cash_micro: int) -> None:
 
 
 def apply_settings(state: State, configuration: Configuration) -> None:
-    """Take weights, costs, limits and parameters of a configuration; positions and policies' state stay as they are."""
+    """Take weights, costs, limits and parameters of a configuration; positions and policies' state stay as they are.
+
+    Raises
+    ------
+    agents.strategies.ParameterError
+        if a strategy's parameters are unknown or out of range; nothing is changed then.
+    """
     settings = configuration.settings
-    for row, run in zip(state.strategies, state.runs, strict=True):
+    arrays = [parameter_array(run.policy, settings.strategies.get(run.policy.name, {})) for run in state.runs]
+    for row, run, parameters in zip(state.strategies, state.runs, arrays, strict=True):
         row["weight"] = settings.weights.get(run.policy.name, 0.0)
-        run.parameters = parameter_array(run.policy, settings.strategies.get(run.policy.name, {}))
+        run.parameters = parameters
     costs = settings.costs
     budget = costs.symbol_budget or 1.0 / max(1, state.universe.tradable)
     state.costs[0] = (
@@ -164,6 +180,7 @@ def extend(old: State, configuration: Configuration) -> State:
     for interval, aggregate in old.aggregates.items():
         new.aggregates[interval].buckets[:n] = aggregate.buckets
     new.orders, new.closed_orders, new.order_count = old.orders, old.closed_orders, old.order_count
+    new.crossing = old.crossing
     apply_settings(new, new.configuration)
     return new
 

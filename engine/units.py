@@ -1,20 +1,20 @@
 """Unit books: each strategy alone with the account's initial cash, whatever its weight.
 
-Scores, benching and comparisons use them, so that a benched strategy can come back. Their orders fill at the next open with
-spread, impact and fee of their own lots; no volume budget, no account checks.
+Scores, benching and comparisons use them, so that a benched strategy can come back. Their orders fill at the next open
+with spread, impact and fee of their own lots; no volume budget, no account checks.
 """
 
 from typing import Any
 
 from numba import njit
 
+from engine.decisions import bounded_target, truncated_lots
 from engine.fills import market_price_micro
-from engine.kernel import truncated_lots
 from engine.ledger import fee_micro, notional_micro
 
 
 @njit(cache=True)
-def fill_units(symbols: Any, bars: Any, books: Any, strategies: Any, costs: Any, rates: Any) -> None:
+def fill_units(symbols: Any, bars: Any, books: Any, strategies: Any, costs: Any) -> None:
     """Fill what the unit books wait for at the open of this slice's bars; call it before the marks move."""
     for i in range(len(symbols)):
         row, bar = symbols[i], bars[i]
@@ -37,7 +37,9 @@ def fill_units(symbols: Any, bars: Any, books: Any, strategies: Any, costs: Any,
 
 
 @njit(cache=True)
-def size_units(symbols: Any, books: Any, strategies: Any, limits: Any, rates: Any, budget: float) -> None:
+def size_units(  # noqa: PLR0917 - compiled code is called with positions
+    symbols: Any, books: Any, strategies: Any, limits: Any, rates: Any, budget: float
+) -> None:
     """Value the unit books at this slice's marks and let them want what their targets say."""
     for s in range(len(strategies)):
         equity = strategies[s].unit_cash_micro * 1e-6
@@ -49,11 +51,11 @@ def size_units(symbols: Any, books: Any, strategies: Any, limits: Any, rates: An
             row, held = symbols[i], books[s, i]
             if row.present == 0 or row.tradable == 0:
                 continue
-            target = min(1.0, max(-1.0, held.target * held.stance))
+            target = bounded_target(held)
             unit = row.lot_numerator / row.lot_denominator
             price = row.mark * rates[row.currency]
             delta = truncated_lots(target, equity * budget, price, unit) - held.unit_lots
-            if target == 0.0 or abs(delta) * unit * price >= limits.no_trade_band * equity * budget:
+            if target == 0.0 or abs(delta) * unit * price >= limits.no_trade_band * max(0.0, equity) * budget:
                 held.unit_pending = delta
             else:
                 held.unit_pending = 0

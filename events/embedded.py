@@ -30,7 +30,7 @@ WRITES = {
 }
 """What else a user may write; nobody else can, whatever goes wrong in him."""
 
-GROUPS = {"recorder": ("market.*", "control.*", "worker.*"), "relay": ("worker.*",)}
+GROUPS = {"recorder": ("market.*", "control.*"), "relay": ("worker.*",)}
 """Where a user may keep its place as a consumer group: deliver and acknowledge, never add or remove an entry."""
 
 WEB_USER = "station"

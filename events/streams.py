@@ -24,7 +24,7 @@ STREAMS = (
     Stream("control.feed", "relay", ("(feed)",), "pause, resume, step, speed of a replay", "the last 100"),
     Stream("control.audit", "relay", ("recorder",), "AuditEvent: what people did in the control room", "the last 10,000"),
     Stream("request.kill", "web", ("(worker)",), "kill requests of the control room", "the last 100"),
-    Stream("worker.events", "worker", ("relay", "recorder", "(web)"),
+    Stream("worker.events", "worker", ("relay", "(web)"),
            "JobDue, ControlAck, StateEvent, hello; alerts, orders and trades for the pages",
            "trimmed below the slowest group, at most 100,000"),
     Stream("worker.snapshot", "worker", ("(web)",), "the worker's whole view with its journal sequence", "the last 4"),

@@ -11,11 +11,17 @@ from events import bus
 from events.codec import CodecError, decode_envelope, encode_payload
 from events.journal import Entry, JournalReader, JournalWriter
 from events.paths import DataPaths
-from events.streams import CONTROL_WORKER, market_stream
+from events.streams import STREAMS, market_stream
 from events.types import BusPosition, UnreadableEntry
 
 GROUP = "recorder"
 ENTRIES_AT_ONCE = 2000  # of each stream
+MARKET = "market.*"
+FIXED = frozenset(
+    stream.pattern for stream in STREAMS if GROUP in stream.readers and not stream.pattern.startswith("market.")
+)
+"""Streams of the table that the recorder reads; each feed's own is found on the bus."""
+
 log = logging.getLogger(__name__)
 
 
@@ -47,7 +53,7 @@ class Intake:
         """
         if connected:
             self._streams.clear()
-        wanted = {CONTROL_WORKER, *bus.streams_like(client, "market.*"), *_feeds_of_run(self._paths)}
+        wanted = {*FIXED, *bus.streams_like(client, MARKET), *_feeds_of_run(self._paths)}
         for stream in sorted(wanted - self._streams):
             bus.ensure_group(client, stream, GROUP)
             self._check_position(client, stream)
@@ -84,7 +90,7 @@ class Intake:
 
     def lag(self, client: redis.Redis) -> int:
         """Return how many entries of the market streams are not in the journal."""
-        return sum(bus.lag(client, stream, GROUP) for stream in self._streams if stream != CONTROL_WORKER)
+        return sum(bus.lag(client, stream, GROUP) for stream in self._streams - FIXED)
 
     def _record(self, entries: Iterable[bus.Entry]) -> None:
         positions = dict(self.positions)

@@ -46,7 +46,7 @@
     for (const element of document.querySelectorAll("[data-row-age]")) {
       const stamp = element.dataset.value;
       const result = element.dataset.limit
-        ? beyond(Math.max(0, now() - Number(stamp || 0)), Number(element.dataset.limit))
+        ? (stamp ? beyond(Math.max(0, now() - Number(stamp)), Number(element.dataset.limit)) : { text: "\u2013", stale: false })
         : barsAge(header, stamp ? Number(stamp) : undefined, element.dataset.session === "true");
       writeAge(element, result);
       const row = element.closest("tr");

@@ -114,7 +114,7 @@ class ControlServer:
     def _run(self) -> None:
         try:
             self._path.unlink(missing_ok=True)
-            self._loop.run_until_complete(
+            server = self._loop.run_until_complete(
                 asyncio.start_unix_server(self._serve, path=str(self._path), limit=LINE_LIMIT, backlog=CONNECTIONS)
             )
             self._path.chmod(0o600)
@@ -124,10 +124,16 @@ class ControlServer:
         finally:
             self._ready.set()
         self._loop.run_forever()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        server.close()
+        self._loop.run_until_complete(self._end())
         self._loop.close()
+
+    async def _end(self) -> None:
+        """Let go of every connection."""
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open += 1

@@ -144,6 +144,11 @@ class Core:
         self.note(Output("RiskAlert", WORKER, payload))
         log.error("%s: %s", rule, message, extra={"event_type": "RiskAlert"})
 
+    def tell_jobs_again(self) -> None:
+        """Name every job again whose model is not here: whoever had heard of it knows its occurrence."""
+        for job in self.machine.jobs.values():
+            self.keeper.tell_again("JobDue", job, self.keeper.journal.durable_seq)
+
     def note(self, record: Output) -> None:
         """Journal a record that is neither an input nor follows from one."""
         self.machine.remember(record)

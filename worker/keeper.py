@@ -66,6 +66,12 @@ class Keeper:
                 self._staged.append(Told(seq, kind, made))
         self.inputs += 1
 
+    def tell_again(self, kind: str, payload: JobDue, through_seq: int) -> None:
+        """Publish a journaled job once more, with all that is on the disk to be read by it."""
+        placed = msgspec.structs.replace(payload, through_seq=through_seq)
+        made = envelope(kind, "engine", placed, time.time_ns(), id=f"again:{payload.occurrence}")
+        self.outbox.append(Told(through_seq, kind, made))
+
     def due(self, within_s: float) -> bool:
         """Whether the oldest unsynced step has waited that long."""
         return bool(self._unsynced_since) and time.monotonic() - self._unsynced_since >= within_s

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from engine.layout import STATES
 from events.bus import Entry
 from events.codec import CodecError, decode_envelope, decode_payload, envelope
 from events.metrics import Metrics
@@ -30,6 +31,7 @@ GROUP_S = 0.050  # a step waits at most this long for its sync
 VIEW_S = 0.25
 SECOND_S = 1.0
 RECONCILE_S = 30.0
+JOBS_AGAIN_S = 10.0  # a job that nobody has answered is named again
 SILENCE_S = 60.0  # a replay waits this long for a model
 SNAPSHOT_S, SNAPSHOT_INPUTS = 300.0, 20_000
 ORIGIN = "0-0"
@@ -56,6 +58,7 @@ class Loop:
         self._arrivals = Arrivals()
         self._viewed_seq = -2
         self._due = dict.fromkeys(("view", "second", "control"), 0.0)
+        self._due["jobs"] = time.monotonic() + JOBS_AGAIN_S
         self._due["reconcile"] = time.monotonic() + RECONCILE_S
         self._due["snapshot"] = time.monotonic() + SNAPSHOT_S
         self._hello_sent = False
@@ -79,6 +82,7 @@ class Loop:
         if machine.engine is not None:
             self.core.settle(resend=True)
             self.core.reconcile()
+            self.core.tell_jobs_again()
         while not self.stopping:
             self.core.kill_requested()
             self._calls.serve()
@@ -189,8 +193,13 @@ class Loop:
         self._lost, self.failed = True, message
         self._queue.clear()
         self.core.alert("BUS_LOST", f"{message}: entries are missing, the station is HALTED")
-        if self.core.machine.engine is not None:
-            self.core.control("halt", WORKER, message)
+        self._stay_halted()
+
+    def _stay_halted(self) -> None:
+        """Halt again after a release: it lifts a kill, not the loss, which only a start that finds every entry does."""
+        engine = self.core.machine.engine
+        if engine is not None and STATES[int(engine.state.account[0]["state"])] != "HALTED":
+            self.core.control("halt", WORKER, self.failed)
 
     # --- telling ------------------------------------------------------------------------------------------------------
 
@@ -207,6 +216,8 @@ class Loop:
             told = self._link.tell(keeper.outbox, self.core.machine.positions, view)
             if told and view is not None:
                 self._viewed_seq = keeper.journal.seq
+            while last and told and keeper.outbox:
+                told = self._link.tell(keeper.outbox, {})
 
     def view(self) -> bytes:
         """Return the whole view as JSON."""
@@ -258,6 +269,7 @@ class Loop:
     def _check_bus(self) -> None:
         """Compare every stream's last id with what was read of it: a lower one means that the bus was emptied."""
         if self._lost:
+            self._stay_halted()
             return
         known = dict(self._cursors)
         if self._intake is not None:
@@ -274,6 +286,9 @@ class Loop:
             self._waiting_since = 0.0
             return
         self._waiting_since = self._waiting_since or now
+        if now >= self._due["jobs"]:
+            self._due["jobs"] = now + JOBS_AGAIN_S
+            self.core.tell_jobs_again()
         if now - self._waiting_since > SILENCE_S and not self.failed:
             names = ", ".join(job.occurrence for job in waiting)
             self.failed = f"no model came for {names} within {SILENCE_S:g} s"

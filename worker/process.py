@@ -82,6 +82,7 @@ def _core(paths: DataPaths, journal: JournalWriter) -> Core:
     started = RunStarted(
         station_version=VERSION, fingerprint=here, resumed_from=done.resumed_from, replayed=done.replayed
     )
+    core.keeper.inputs = done.replayed
     core.note(Output("RunStarted", WORKER, started))
     core.keeper.sync()
     return core

@@ -23,9 +23,12 @@ class PasswordForm(forms.Form):
         widget=forms.PasswordInput({"autocomplete": "current-password"}),
     )
     new = forms.CharField(
-        max_length=1000, strip=False, label="New password", widget=forms.PasswordInput({"autocomplete": "new-password"}),
+        max_length=1000,
+        strip=False,
+        label="New password",
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
         help_text="At least 12 characters, none of the well-known ones.",
-    )  # fmt: skip
+    )
     again = forms.CharField(
         max_length=1000,
         strip=False,

@@ -36,8 +36,8 @@ SUPERUSER = frozenset(
     "risk.view_configurationversion",
     "agents.view_artefact",
 }
-"""All that ``is_superuser`` grants: people, and looking at tables. No trading right is among it, nor can one be added here
-by accident: a test compares the two lists."""
+"""All that ``is_superuser`` grants: people, and looking at tables. No trading right is among it, nor can one be added
+here by accident: a test compares the two lists."""
 
 
 def named(codename: str) -> str:

@@ -24,12 +24,20 @@ class StationAdmin(AdminSite):
         """Send to the one login page."""
         return redirect(f"{reverse('login')}?{urlencode({'next': request.get_full_path()})}")
 
-    def logout(self, request: HttpRequest, extra_context: Extra = None) -> HttpResponse:  # noqa: ARG002 - Django's
+    def logout(  # type: ignore[override] # Django's views type the page they render, not the answer they may give
+        self,
+        request: HttpRequest,
+        extra_context: Extra = None,  # noqa: ARG002 - Django's signature
+    ) -> HttpResponse:
         """Leave as from every other page, the kill cookie with it."""
         from controlroom.access.views import log_out  # noqa: PLC0415 - the views need the models
 
         return log_out(request)
 
-    def password_change(self, request: HttpRequest, extra_context: Extra = None) -> HttpResponse:  # noqa: ARG002
+    def password_change(  # type: ignore[override] # as above
+        self,
+        request: HttpRequest,  # noqa: ARG002 - Django's signature
+        extra_context: Extra = None,  # noqa: ARG002
+    ) -> HttpResponse:
         """Send to the one page that changes passwords: it tells the record and the worker."""
         return redirect("first-password")

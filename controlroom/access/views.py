@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from controlroom.access import handover, kill, kill_cookie, throttle
 from controlroom.access.actions import set_own_password
@@ -24,16 +24,16 @@ RESULT_SALT = "station.kill.result"
 WRONG = "Name or password is wrong."
 
 
-@require_GET
+@require_safe
 def healthz(_request: HttpRequest) -> HttpResponse:
     """Say that this process answers; nothing else is asked."""
     return JsonResponse({"ok": True, "process": "web", "version": VERSION})
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def log_in(request: HttpRequest) -> HttpResponse:
     """Ask for name and password, and begin a session."""
-    if request.method == "GET":
+    if request.method != "POST":
         return render(request, "access/login.html", {"form": LoginForm(initial={"next": request.GET.get("next", "")})})
     form = LoginForm(request.POST)
     if not form.is_valid():

@@ -12,7 +12,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import Error as DatabaseError
 
 from controlroom.live.authority import may_see
-from controlroom.live.hub import Reader
+from controlroom.live.channel import Reader
 from controlroom.live.source import station_hub
 
 RECHECK_S = 10.0
@@ -39,7 +39,7 @@ def same_origin(headers: list[tuple[bytes, bytes]]) -> bool:
     return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
 
 
-class LiveConsumer(AsyncWebsocketConsumer):
+class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ships no types
     """One browser's socket."""
 
     async def connect(self) -> None:

@@ -7,12 +7,12 @@ browser → server
     ``{"ack": m}`` for the message numbers of this socket (at least every fourth)
 server → browser, each with ``now`` (the server's clock at sending, ms), ``m`` (number of the message on this socket)
     ``{"kind": "snapshot", "hub", "topic", "n", "seq", "data"}`` the whole document ·
-    ``{"kind": "delta", "hub", "topic", "n", "seq", "patch"}`` an RFC 7396 merge patch that makes document n of document n - 1 ·
+    ``{"kind": "delta", "hub", "topic", "n", "seq", "patch"}`` an RFC 7396 merge patch to document n - 1 ·
     ``{"kind": "heartbeat", "hub"}`` every two seconds · ``{"kind": "refused", "topic", "reason"}``
 
-``seq`` is the worker's journal sequence of the view behind the document. A gap in ``n``, a reconnect or another ``hub`` means
-that the browser needs a snapshot. A document is encoded once, however many read it; deltas leave at most twice a second. A
-reader that has not acknowledged its last messages gets no queue: when it is back, it gets a snapshot.
+``seq`` is the worker's journal sequence of the view behind the document. A gap in ``n``, a reconnect or another ``hub``
+means that the browser needs a snapshot. A document is encoded once, however many read it; deltas leave at most twice a
+second. A reader that has not acknowledged its last messages gets no queue: when it is back, it gets a snapshot.
 """
 
 import asyncio
@@ -21,25 +21,21 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import msgspec
-
-from controlroom.live.documents import Snapshot, document
-from controlroom.live.patch import Document, difference
+from controlroom.live.channel import Channel, Reader, encoder
+from controlroom.live.documents import document
+from controlroom.live.patch import Document
+from controlroom.live.snapshot import Snapshot
 
 INTERVAL_S = 0.5  # two deltas a second
 HEARTBEAT_S = 2.0
 STATUS_S = 1.0
 HISTORY = 120  # points of a sparkline, one a second while the view changes
-WINDOW = 16  # messages a socket may have unacknowledged
-QUEUE = 4  # deltas of one topic that may wait for a reader before it gets a snapshot instead
 RETRY_S = (0.5, 1.0, 2.0, 5.0)
 FORGET_MS = 600_000  # a process without a beat is shown as down for this long
 
 log = logging.getLogger(__name__)
-_encoder = msgspec.json.Encoder()
 
 
 class Source(Protocol):
@@ -58,100 +54,21 @@ class Source(Protocol):
         """Let go of the connection."""
 
 
-class Channel:
-    """One topic: its document, its number and who reads it."""
-
-    def __init__(self, topic: str, hub: str) -> None:
-        self.topic = topic
-        self.hub = hub
-        self.n = 0
-        self.seq = 0
-        self.document: Document = {}
-        self.readers: set[Reader] = set()
-        self._snapshot: str | None = None
-
-    def update(self, new: Document) -> str | None:
-        """Take a new document; return the encoded delta, None when nothing changed."""
-        patch = difference(self.document, new)
-        if not patch:
-            return None
-        self.n += 1
-        self.document, self._snapshot = new, None
-        self.seq = new.get("seq", self.seq)
-        return self._encode("delta", "patch", patch)
-
-    def snapshot(self) -> str:
-        """Return the encoded whole document, encoded once until it changes."""
-        if self._snapshot is None:
-            self._snapshot = self._encode("snapshot", "data", self.document)
-        return self._snapshot
-
-    def _encode(self, kind: str, name: str, content: Document) -> str:
-        body = {"kind": kind, "hub": self.hub, "topic": self.topic, "n": self.n, "seq": self.seq, name: content}
-        return _encoder.encode(body).decode()
-
-
-@dataclass(eq=False)
-class Reader:
-    """A socket's side of the hub: what waits to be sent, and how much of what was sent has been read."""
-
-    send: Callable[[str], Awaitable[None]]
-    waiting: dict[str, list[str] | Channel] = field(default_factory=dict)
-    sent: int = 0
-    acknowledged: int = 0
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def offer(self, channel: Channel, delta: str) -> None:
-        """Queue a delta; too many of one topic become a snapshot to be made when it can be sent."""
-        waiting = self.waiting.setdefault(channel.topic, [])
-        if isinstance(waiting, list):
-            waiting.append(delta)
-            if len(waiting) > QUEUE:
-                self.waiting[channel.topic] = channel
-        self._news.set()
-
-    def offer_snapshot(self, channel: Channel) -> None:
-        """Queue the whole document in place of whatever waits."""
-        self.waiting[channel.topic] = channel
-        self._news.set()
-
-    def offer_message(self, name: str, message: str) -> None:
-        """Queue a message that is no document; the newest of its name wins."""
-        self.waiting[name] = [message]
-        self._news.set()
-
-    def forget(self, topic: str) -> None:
-        """Drop what waits for a topic."""
-        self.waiting.pop(topic, None)
-
-    def acknowledge(self, number: int) -> None:
-        """Note that the browser has handled the messages up to this one."""
-        self.acknowledged = max(self.acknowledged, min(number, self.sent))
-        self._news.set()
-
-    async def run(self, now_ms: Callable[[], int]) -> None:
-        """Send what waits, as long as the browser keeps up."""
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            while self.waiting and self.sent - self.acknowledged < WINDOW:
-                topic = next(iter(self.waiting))
-                waiting = self.waiting.pop(topic)
-                for message in [waiting.snapshot()] if isinstance(waiting, Channel) else waiting:
-                    self.sent += 1
-                    await self.send(f'{{"now":{now_ms()},"m":{self.sent},{message[1:]}')
-
-
 class Hub:
     """Reads its source and keeps its readers up to date; one per event loop."""
 
-    def __init__(self, source: Callable[[], Awaitable[Source]], run: Callable[[], dict[str, Any]] = dict) -> None:
+    def __init__(
+        self,
+        source: Callable[[], Awaitable[Source]],
+        run: Callable[[], dict[str, Any]] = dict,
+        supervised: Callable[[], list[dict[str, Any]]] = list,
+    ) -> None:
         self.id = secrets.token_hex(6)
         self.channels: dict[str, Channel] = {}
         self.history: dict[str, tuple[float, ...]] = {}
         self.current = Snapshot(view=None)
         self._make_source = source
-        self._run_description = run
+        self._run_description, self._supervised = run, supervised
         self._trouble: str | None = "the bus has not answered yet"
         self._series: dict[str, deque[float]] = {}
         self._beats: dict[str, dict[str, Any]] = {}
@@ -214,7 +131,7 @@ class Hub:
 
     def heartbeat(self) -> None:
         """Tell every reader that the hub lives."""
-        message = _encoder.encode({"kind": "heartbeat", "hub": self.id}).decode()
+        message = encoder.encode({"kind": "heartbeat", "hub": self.id}).decode()
         for reader in {reader for channel in self.channels.values() for reader in channel.readers}:
             reader.offer_message("heartbeat", message)
 
@@ -256,7 +173,9 @@ class Hub:
                 if "system" in self.channels:
                     extra = await source.extra()
             self._trouble = None
-            self.current = Snapshot(view or self.current.view, beats, self._run_description(), self.now_ms(), extra)
+            view = view or self.current.view
+            run, supervised = self._run_description(), self._supervised()
+            self.current = Snapshot(view, beats, run, self.now_ms(), extra, supervised)
             self._sample()
             self.publish()
             await asyncio.sleep(max(0.0, INTERVAL_S - (time.monotonic() - began)))
@@ -283,6 +202,12 @@ def samples(snapshot: Snapshot) -> dict[str, float]:
     """Return the numbers that have a sparkline, by the path of their field."""
     header, overview = document("header", snapshot), document("overview", snapshot)
     found = {f"header:kpi.{name}": value for name, value in header["kpi"].items()}
-    found |= {f"overview:strategies.by.{name}.pnl": row.get("pnl") for name, row in overview["strategies"]["by"].items()}
+    found |= {
+        f"overview:strategies.by.{name}.pnl": row.get("pnl") for name, row in overview["strategies"]["by"].items()
+    }
     found |= {f"overview:symbols.by.{name}.last": row.get("last") for name, row in overview["symbols"]["by"].items()}
-    return {name: float(value) for name, value in found.items() if isinstance(value, int | float) and not isinstance(value, bool)}
+    return {
+        name: float(value)
+        for name, value in found.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }

@@ -11,7 +11,12 @@ BARS = "bars"
 def age(header: Document, name: str, now_ms: int) -> tuple[str, bool]:
     """Return the words for the age of a part of the station, and whether it is stale."""
     if name == BARS:
-        return bars_age(header, header.get("stamps", {}).get(BARS), now_ms, in_session=bool(header.get("source", {}).get("in_session")))
+        return bars_age(
+            header,
+            header.get("stamps", {}).get(BARS),
+            now_ms,
+            in_session=bool(header.get("source", {}).get("in_session")),
+        )
     stamp = header.get("stamps", {}).get(name)
     if stamp is None:
         return "STALE no sign", True
@@ -29,7 +34,9 @@ def bars_age(header: Document, stamp: int | None, now_ms: int, *, in_session: bo
         return f"paused {duration(max(0, now_ms - stamp))}", False
     silent = now_ms - header.get("stamps", {}).get("feed", stamp)
     if not in_session and silent <= header.get("limits", {}).get("feed", 5000):
-        return "closed" + (f", last {FORMATS['et_minute'](source['close_ms']).text} ET" if source.get("close_ms") else ""), False
+        return "closed" + (
+            f", last {FORMATS['et_minute'](source['close_ms']).text} ET" if source.get("close_ms") else ""
+        ), False
     return stale_beyond(max(0, now_ms - stamp), source.get("limit_ms", 5000))
 
 

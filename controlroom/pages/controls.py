@@ -15,7 +15,9 @@ YEAR_S = 365 * 86400
 def _back(request: HttpRequest) -> str:
     """Return the page that the form was on, if it is one of ours."""
     target = request.POST.get("next", "")
-    ours = url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    ours = url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
     return target if ours else "/"
 
 
@@ -28,7 +30,10 @@ def replay(request: HttpRequest) -> HttpResponse:
         control_replay(actor=request.user, action=action, speed=speed)
     except ReplayInputError as error:
         return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
-    messages.info(request, f"Replay: {action} {speed if action == 'speed' else ''}requested; the badge shows it once the feed has done it.")
+    messages.info(
+        request,
+        f"Replay: {action} {speed if action == 'speed' else ''}requested; the badge shows it once it is done.",
+    )
     return redirect(_back(request))
 
 
@@ -37,7 +42,11 @@ def theme(request: HttpRequest) -> HttpResponse:
     """Remember the theme of this browser."""
     chosen = request.POST.get("theme", "")
     if chosen not in THEMES:
-        return HttpResponse(f"theme {chosen!r} is unknown; allowed are {', '.join(THEMES)}", status=400, content_type="text/plain; charset=utf-8")
+        return HttpResponse(
+            f"theme {chosen!r} is unknown; allowed are {', '.join(THEMES)}",
+            status=400,
+            content_type="text/plain; charset=utf-8",
+        )
     response = redirect(_back(request))
     response.set_cookie(THEME_COOKIE, chosen, max_age=YEAR_S, samesite="Lax", secure=request.is_secure(), httponly=True)
     return response

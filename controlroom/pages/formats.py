@@ -1,8 +1,8 @@
 """How a value is written for people: the same table as `formats` in static/formats.js, row for row.
 
-Every format takes the raw value and returns the text with the attributes that style it (``sign``, ``state``). Numbers are
-rounded half away from zero on their exact binary value, which is what JavaScript's ``toFixed`` does, so that a page reads the
-same before and after its first live message.
+Every format takes the raw value and returns the text with the attributes that style it (``sign``, ``state``). Numbers
+are rounded half away from zero on their exact binary value, which is what JavaScript's ``toFixed`` does, so that a page
+reads the same before and after its first live message.
 """
 
 from collections.abc import Callable
@@ -123,7 +123,9 @@ FORMATS: dict[str, Callable[[Any], Shown]] = {
     "ratio": lambda value: Shown(plain(value, 2)),
     "points": lambda value: signed(value, 1, f"{SPACE}bp", arrow=False),
     "milliseconds": lambda value: Shown(f"{plain(value, 2)}{SPACE}ms"),
-    "bytes": lambda value: Shown(f"{plain(value / 1e9, 1)}{SPACE}GB" if value >= 1e9 else f"{plain(value / 1e6, 1)}{SPACE}MB"),
+    "bytes": lambda value: Shown(
+        f"{plain(value / 1e9, 1)}{SPACE}GB" if value >= 1e9 else f"{plain(value / 1e6, 1)}{SPACE}MB"
+    ),
     "duration": lambda value: Shown(duration(value)),
     "et": _clock(NEW_YORK, "%H:%M:%S"),
     "et_minute": _clock(NEW_YORK, "%H:%M"),
@@ -134,7 +136,7 @@ FORMATS: dict[str, Callable[[Any], Shown]] = {
     "utc": _clock(UTC, "%H:%M:%S"),
     "utc_full": _clock(UTC, "%Y-%m-%d %H:%M:%S UTC"),
 }
-"""Instants are milliseconds since 1970; fractions become percent; ``loss`` takes a fraction lost and shows it negative."""
+"""Instants are milliseconds since 1970; fractions become percent; ``loss`` takes a lost fraction, shown negative."""
 
 
 QUIET = frozenset({"maybe", "unusual", "order_type"})

@@ -61,7 +61,11 @@ def bars(request: HttpRequest, symbol: str) -> HttpResponse:
     shortest = int((view.get("source") or {}).get("interval_s") or 60)
     span = range_of(request, view.get("engine_ns"), "day")
     after = request.GET.get("after", "")
-    start_ns = max(span.start_ns, int(after) * 1_000_000) if after.isascii() and after.isdigit() and len(after) < 15 else span.start_ns
+    start_ns = (
+        max(span.start_ns, int(after) * 1_000_000)
+        if after.isascii() and after.isdigit() and len(after) < 15
+        else span.start_ns
+    )
     span = TimeRange(span.name, start_ns, span.end_ns)
     try:
         return JsonResponse(_columns(symbol, _interval_of(request, shortest), span))
@@ -77,7 +81,13 @@ def _columns(symbol: str, interval: int, span: TimeRange) -> dict[str, Any]:
         "at_ms": [row.ts_ns // 1_000_000 for row in rows],
         **{name: [getattr(row, name) for row in rows] for name in ("open", "high", "low", "close", "volume")},
         "fills": [
-            {"at_ms": fill.engine_ns // 1_000_000, "price": fill.price, "lots": fill.lots, "side": fill.side, "strategies": fill.strategy_id}
+            {
+                "at_ms": fill.engine_ns // 1_000_000,
+                "price": fill.price,
+                "lots": fill.lots,
+                "side": fill.side,
+                "strategies": fill.strategy_id,
+            }
             for fill in reversed(fills)
         ],
     }

@@ -14,10 +14,12 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict, Streaming
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from controlroom.live.documents import Snapshot, document, order_row, strategy_title
+from controlroom.live.documents import document
 from controlroom.live.patch import without_nulls
+from controlroom.live.rows import order_row, strategy_title
+from controlroom.live.snapshot import Snapshot
 from controlroom.live.source import read_now
-from controlroom.pages.formats import NEW_YORK, show
+from controlroom.pages.formats import NEW_YORK, Shown, show
 from controlroom.pages.station import station_page
 from controlroom.pages.store import station_store
 from market.store.port import OrderFilter, OrderRow, QueryError, StoreUnavailableError
@@ -26,8 +28,19 @@ PAGE_ROWS = 50
 MOST_COUNTED = 10_000
 CSV_PIECE = 500  # lines
 SORTS = ("engine_ns", "symbol", "state")
-STATES = ("RISK_DENIED", "INTENT", "SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED", "FILLED", "PENDING_CANCEL", "CANCELED",
-          "REJECTED", "EXPIRED", "UNKNOWN")  # fmt: skip
+STATES = (
+    "RISK_DENIED",
+    "INTENT",
+    "SUBMITTED",
+    "ACCEPTED",
+    "PARTIALLY_FILLED",
+    "FILLED",
+    "PENDING_CANCEL",
+    "CANCELED",
+    "REJECTED",
+    "EXPIRED",
+    "UNKNOWN",
+)
 
 
 @dataclass(frozen=True)
@@ -123,19 +136,31 @@ def _headings(query: QueryDict, sort: str, columns: list[Column]) -> list[dict[s
     return [
         {
             "column": item,
-            "query": _with(query, sort=item.sort if descending and item.sort == column else f"-{item.sort}") if item.sort else "",
+            "query": _with(query, sort=item.sort if descending and item.sort == column else f"-{item.sort}")
+            if item.sort
+            else "",
             "order": ("descending" if descending else "ascending") if item.sort == column else "",
         }
         for item in columns
     ]
 
 
+def _cells(row: dict[str, Any], columns: list[Column]) -> list[tuple[Column, Shown, Any]]:
+    values = ((column, row.get(column.name)) for column in columns)
+    return [(column, show(value, column.form), value) for column, value in values]
+
+
 def _table(query: QueryDict, view: dict[str, Any]) -> dict[str, Any]:
-    """Return everything the blotter's table needs: rows, totals, links; ``problem`` in their place when it cannot be had."""
+    """Return all that the blotter's table needs: rows, totals, links; ``problem`` in their place if there are none."""
     asked = set(query.getlist("col"))
     columns = [column for column in COLUMNS if (column.name in asked if asked else column.chosen)]
     sort, after = query.get("sort", "-engine_ns"), query.get("after") or None
-    shared = {"columns": columns, "query": _with(query), "first": after is None and sort == "-engine_ns", "store_total": 0}
+    shared = {
+        "columns": columns,
+        "query": _with(query),
+        "first": after is None and sort == "-engine_ns",
+        "store_total": 0,
+    }
     try:
         filters, store = filter_of(query), station_store()
         page = store.orders(filters, sort=sort, after_key=after, limit=PAGE_ROWS)
@@ -145,8 +170,7 @@ def _table(query: QueryDict, view: dict[str, Any]) -> dict[str, Any]:
     rows = [stored_row(view, order) for order in page.rows]
     return {
         **shared,
-        "rows": [{"order_id": row["order_id"], "cells": [(column, show(row.get(column.name), column.form), row.get(column.name)) for column in columns]}
-                 for row in rows],
+        "rows": [{"order_id": row["order_id"], "cells": _cells(row, columns)} for row in rows],
         "headings": _headings(query, sort, columns),
         "count": count,
         "counted_all": count < MOST_COUNTED,
@@ -154,7 +178,7 @@ def _table(query: QueryDict, view: dict[str, Any]) -> dict[str, Any]:
         "shown_fee": sum(row["fee"] for row in rows),
         "shown_slippage": sum(row["slippage"] for row in rows),
         "next_query": f"{_with(query)}&after={page.next_key}" if page.next_key else "",
-    }  # fmt: skip
+    }
 
 
 @require_GET
@@ -176,8 +200,22 @@ class _Line:
         return text
 
 
-FIELDS = ("order_id", "engine_ns", "symbol", "side", "lots", "type", "time_in_force", "filled_lots", "expected_price", "average_price",
-          "fee", "slippage", "state", "reason")  # fmt: skip
+FIELDS = (
+    "order_id",
+    "engine_ns",
+    "symbol",
+    "side",
+    "lots",
+    "type",
+    "time_in_force",
+    "filled_lots",
+    "expected_price",
+    "average_price",
+    "fee",
+    "slippage",
+    "state",
+    "reason",
+)
 
 
 def _lines(orders: Iterator[OrderRow]) -> Iterator[str]:
@@ -218,7 +256,9 @@ def life(request: HttpRequest, order_id: str) -> HttpResponse:
     try:
         order, events = station_store().order(order_id), station_store().order_life(order_id)
     except StoreUnavailableError as error:
-        return station_page(request, "pages/order.html", page="Orders", context={"order_id": order_id, "problem": str(error)}, now=now)
+        return station_page(
+            request, "pages/order.html", page="Orders", context={"order_id": order_id, "problem": str(error)}, now=now
+        )
     if order is None:
         raise Http404(f"order {order_id!r} is not in the store")
     view = now[0].view or {}
@@ -241,6 +281,10 @@ def working(snapshot: Snapshot) -> list[str]:
 
 def _step(event: Any) -> dict[str, Any]:
     payload: dict[str, Any] = msgspec.json.decode(event.payload)
-    told = {name: value for name, value in payload.items()
-            if name not in {"order_id", "engine_ns", "broker_ns", "symbol", "state", "denials"} and value not in (None, "", [], {})}
+    told = {
+        name: value
+        for name, value in payload.items()
+        if name not in {"order_id", "engine_ns", "broker_ns", "symbol", "state", "denials"}
+        and value not in (None, "", [], {})
+    }
     return {"event": event, "at_ms": event.ts_ns // 1_000_000, "wall_ms": event.utc_ns // 1_000_000, "payload": told}

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 
-from controlroom.live.documents import strategies
+from controlroom.live.rows import strategies
 from controlroom.live.source import known_history, read_now
 from controlroom.pages.ranges import LIVE, range_of
 from controlroom.pages.station import station_page
@@ -21,7 +21,9 @@ def capital(view: dict[str, Any]) -> list[dict[str, Any]]:
     parts, x = [], 0.0
     for row in strategies(view)["by"].values():
         width = 100 * (row["weight"] or 0.0)
-        parts.append({"tone": row["tone"], "x": f"{x:.3f}", "width": f"{width:.3f}", "title": f"{row['title']} {width:.1f} %"})
+        parts.append(
+            {"tone": row["tone"], "x": f"{x:.3f}", "width": f"{width:.3f}", "title": f"{row['title']} {width:.1f} %"}
+        )
         x += width
     return parts
 
@@ -44,7 +46,9 @@ def equity(request: HttpRequest) -> HttpResponse:
     try:
         store = station_store()
         rows = store.equity(span.start_ns, span.end_ns, POINTS)
-        states = store.events(EventFilter(event_type="StateEvent", start_ns=span.start_ns, end_ns=span.end_ns), limit=MARKS).rows
+        states = store.events(
+            EventFilter(event_type="StateEvent", start_ns=span.start_ns, end_ns=span.end_ns), limit=MARKS
+        ).rows
     except StoreUnavailableError as error:
         return JsonResponse({"error": str(error)}, status=503)
     return JsonResponse(

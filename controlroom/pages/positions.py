@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
-from controlroom.live.documents import strategies
+from controlroom.live.rows import strategies
 from controlroom.live.source import read_now
 from controlroom.pages.station import station_page
 
@@ -14,4 +14,6 @@ def page(request: HttpRequest) -> HttpResponse:
     now = read_now()
     table = strategies(now[0].view or {})
     columns = [(f"by_{index + 1}", table["by"][name]) for index, name in enumerate(table["order"])]
-    return station_page(request, "pages/positions.html", page="Positions", topics=("positions",), context={"columns": columns}, now=now)
+    return station_page(
+        request, "pages/positions.html", page="Positions", topics=("positions",), context={"columns": columns}, now=now
+    )

@@ -14,7 +14,7 @@ LIVE = {"hour": ("1 h", HOUR_NS), "day": ("Day", 24 * HOUR_NS), "week": ("Week",
 
 @dataclass(frozen=True)
 class TimeRange:
-    """Which part of the time a page shows; ``end_ns`` is None while it is live, ``problem`` says what the URL had wrong."""
+    """Which part of the time a page shows; ``end_ns`` is None while live, ``problem`` says what the URL had wrong."""
 
     name: str
     start_ns: int
@@ -43,7 +43,7 @@ def _midnight_ns(day: date) -> int:
 
 
 def range_of(request: HttpRequest, engine_ns: int | None, default: str = "week") -> TimeRange:
-    """Return the range that the URL asks for: ``?range=NAME`` or ``?from=DAY&to=DAY`` (New York days, both included)."""
+    """Return the range that the URL asks for: ``?range=NAME`` or ``?from=DAY&to=DAY`` (New York days, inclusive)."""
     begin, end = request.GET.get("from", ""), request.GET.get("to", "")
     problem = ""
     if begin or end:

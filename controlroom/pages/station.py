@@ -5,7 +5,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from controlroom.live.documents import Snapshot, document
+from controlroom.live.documents import document
+from controlroom.live.snapshot import Snapshot
 from controlroom.live.source import known_history, read_now
 from controlroom.pages.actions import SPEEDS
 from controlroom.pages.ages import icon, page_title

@@ -3,7 +3,7 @@
 import functools
 from pathlib import Path
 
-from controlroom.live.source import paths
+from controlroom.live.files import paths
 from market.store.embedded import EmbeddedStore
 from market.store.port import Store
 

@@ -10,7 +10,7 @@ ADVISORY = 0x5354_4154  # any number, as long as nobody else takes it in this da
 
 
 class RelayLock:
-    """Held until the process ends, however it ends."""
+    """Held until it is given back or the process ends, however it ends."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "relay.lock"
@@ -33,7 +33,9 @@ class RelayLock:
         return True
 
     def give_back(self) -> None:
-        """Let another process be the relay."""
+        """Let another process be the relay; PostgreSQL's lock ends with its connection."""
+        if connection.vendor == "postgresql":
+            connection.close()
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1

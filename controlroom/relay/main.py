@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import redis
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import close_old_connections, connection
+from django.db import connection
 
 from controlroom.relay.incoming import handle
 from controlroom.relay.lock import RelayLock
@@ -91,20 +91,27 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run(paths: DataPaths, stop: threading.Event) -> None:
-    """Wait for the lock, then relay until told to stop."""
-    lock = RelayLock(paths.run)
-    if not lock.take():
-        log.info("another relay runs; standing by")
-        while not lock.take():
-            if stop.wait(STANDBY_S):
-                return
-    metrics = Metrics("relay")
+    """Relay whenever the lock is ours, until told to stop."""
+    lock, metrics = RelayLock(paths.run), Metrics("relay")
     try:
         while not stop.is_set():
-            _relay(paths, stop, metrics)
+            if _taken(lock):
+                _relay(paths, stop, metrics)
+                lock.give_back()  # PostgreSQL's went with the connection that failed, so both are taken anew
+            else:
+                stop.wait(STANDBY_S)
     finally:
         lock.give_back()
         connection.close()
+
+
+def _taken(lock: RelayLock) -> bool:
+    try:
+        return lock.take()
+    except DatabaseError as error:
+        log.warning("the database failed (%s); trying again", error)
+        connection.close()
+        return False
 
 
 def _relay(paths: DataPaths, stop: threading.Event, metrics: Metrics) -> None:
@@ -120,6 +127,5 @@ def _relay(paths: DataPaths, stop: threading.Event, metrics: Metrics) -> None:
         log.warning("the bus failed (%s); trying again", error)
     except DatabaseError as error:
         log.warning("the database failed (%s); trying again", error)
-        close_old_connections()
         connection.close()
     stop.wait(AGAIN_S)

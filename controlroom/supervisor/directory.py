@@ -105,11 +105,18 @@ class DataDirectory:
             folder.mkdir(mode=0o700)
             self._made.append(folder)
         if not self._made:
-            if not self.paths.root.is_dir():
-                raise BadInputError(f"--data-dir = {self.paths.root} is a file; it must be a directory")
-            if self.paths.root.stat().st_uid == os.getuid() and self.paths.root.stat().st_mode & 0o077:
-                self.paths.root.chmod(0o700)
-            self._was_empty = not any(self.paths.root.iterdir())
+            self._adopt()
+
+    def _adopt(self) -> None:
+        """Take a directory that is there; what is in it becomes private."""
+        if not self.paths.root.is_dir():
+            raise BadInputError(f"--data-dir = {self.paths.root} is a file; it must be a directory")
+        if not os.access(self.paths.root, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.paths.root))
+        mode = self.paths.root.stat().st_mode
+        if mode & 0o077:
+            self.paths.root.chmod(mode & 0o700)
+        self._was_empty = not any(self.paths.root.iterdir())
 
     def _take_lock(self, port: int) -> None:
         self._lock = os.open(self.paths.lock, os.O_RDWR | os.O_CREAT, 0o600)

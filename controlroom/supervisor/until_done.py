@@ -15,6 +15,7 @@ from controlroom.supervisor.result import collect, readable
 from controlroom.supervisor.station import LOOK_S, Station
 from controlroom.supervisor.stop import StopRequest
 from events.paths import DataPaths
+from events.segments import JournalError
 
 SILENCE_S = 180.0
 """Silence that long is a failure: above a first compilation, and above the 60 s that a job is waited for."""
@@ -40,7 +41,11 @@ def run(options: RunOptions, description: dict[str, Any], station: Station, scre
     if failure:
         sys.stderr.write(f"{failure}\n")
         return 1
-    result = collect(station.paths, seconds)
+    try:
+        result = collect(station.paths, seconds)
+    except JournalError as error:
+        sys.stderr.write(f"The record does not verify: {error}\n")
+        return 1
     sys.stdout.write(msgspec.json.encode(result).decode() + "\n" if options.json else readable(result))
     if not result["chain_ok"]:
         sys.stderr.write(f"The record does not verify: {result['journal']}\n")

@@ -124,6 +124,8 @@ def build(feed: str, parts: list[Rows], interval_s: int | None) -> BarTable:
     FeedError
         if a source is not in time order, a bar is longer than a day, or a symbol has two lengths.
     """
+    for part in parts:
+        _check_sorted(part)
     lengths = [_lengths(part, interval_s) for part in parts]
     _check_one_length(parts, lengths)
     closes = [_closes(part, length) for part, length in zip(parts, lengths, strict=True)]
@@ -203,16 +205,22 @@ def _closes(part: Rows, length_s: Int64Array) -> Int64Array:
     return closes
 
 
-def _sending(part: Rows, close_ns: Int64Array) -> Int64Array:
-    """Return the close of the slice that carries each row: its own, or that of a younger row before it."""
-    sent = close_ns.copy()
+def _check_sorted(part: Rows) -> None:
+    """Refuse a source that is not in time order; a stray row here and there is the validator's business."""
     for code in np.unique(part.symbol).tolist():
-        mine = np.flatnonzero(part.symbol == code)
-        backwards = int(np.count_nonzero(np.diff(part.open_ns[mine]) < 0))
+        mine = part.open_ns[part.symbol == code]
+        backwards = int(np.count_nonzero(np.diff(mine) < 0))
         if backwards > 3 and backwards * 4 > len(mine):
             raise FeedError(
                 f"{part.origin} is not sorted by time: {part.names[code]} goes back {backwards} times in {len(mine)} "
                 f"rows; sort it by ts"
             )
+
+
+def _sending(part: Rows, close_ns: Int64Array) -> Int64Array:
+    """Return the close of the slice that carries each row: its own, or that of a younger row before it."""
+    sent = close_ns.copy()
+    for code in np.unique(part.symbol).tolist():
+        mine = np.flatnonzero(part.symbol == code)
         sent[mine] = np.maximum.accumulate(close_ns[mine])
     return sent

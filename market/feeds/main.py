@@ -111,11 +111,9 @@ class FeedProcess:
         self._due = max(self._due, time.monotonic() - 0.25)
         self._due += wait_s(self._close_ns, batch.close_ns, self._interval_s, self._pace.speed)
         self._turn()
-        while not self._pace.may_pass():
+        while not self._pace.may_pass(left_s := self._due - time.monotonic()):
             self._send()
-            self._rest(POLL_S)
-        while (left := self._due - time.monotonic()) > 0 and math.isfinite(self._pace.speed):
-            self._rest(min(left, POLL_S))
+            self._rest(min(left_s, POLL_S) if left_s > 0 else POLL_S)
 
     def _send(self) -> None:
         if not self._waiting:

@@ -65,10 +65,10 @@ class Pace:
             case "speed":
                 self.speed = asked.speed if asked.speed > 0.0 else math.inf
 
-    def may_pass(self) -> bool:
-        """Return whether the next slice may go, taking a step where it is one."""
+    def may_pass(self, left_s: float) -> bool:
+        """Return whether the next slice, due in so many seconds, may go; while paused a step is taken for it."""
         if not self.paused:
-            return True
+            return left_s <= 0.0 or math.isinf(self.speed)
         if self.steps > 0:
             self.steps -= 1
             return True

@@ -213,6 +213,8 @@ class EmbeddedStore:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if self._writing and version == 0:
             connection.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        elif version == 0:
+            raise StoreUnavailableError(f"store {self.path} is empty: nothing has been recorded yet")
         elif version != VERSION:
             raise StoreUnavailableError(
                 f"store {self.path} has version {version}, this station's is {VERSION}; "

@@ -23,7 +23,7 @@ _ORDERS = (
     f"ON CONFLICT (order_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _CHANGING)} "
     "WHERE excluded.seq > orders.seq"
 )
-_TAGS = "INSERT OR IGNORE INTO order_tags SELECT ?, engine_ns, order_id FROM orders WHERE order_id = ?"
+_TAGS = "INSERT INTO order_tags SELECT ?, engine_ns, order_id FROM orders WHERE order_id = ? ON CONFLICT DO NOTHING"
 _AVERAGES = (
     "UPDATE orders SET (average_price, fee, slippage) = "
     "(SELECT sum(lots * price) / sum(lots), sum(commission), sum(slippage) "
@@ -33,23 +33,23 @@ _AVERAGES = (
 
 def write_rows(connection: Any, batch: Batch) -> None:
     """Write every row of a batch on a connection that is inside a transaction."""
-    _many(connection, "INSERT OR IGNORE INTO ohlcv", 14, [
+    _many(connection, "INSERT INTO ohlcv", 14, [
         (row.ts_ns, row.symbol, row.open, row.high, row.low, row.close, row.volume, row.exchange, row.data_source,
          row.interval_s, row.revision, row.close_ns, row.seq, row.writer)
         for row in batch.bars
     ])  # fmt: skip
-    _many(connection, "INSERT OR IGNORE INTO agent_events", 14, [
+    _many(connection, "INSERT INTO agent_events", 14, [
         (row.ts_ns, row.agent_id, row.event_type, row.symbol, row.signal_strength, row.confidence,
          row.competitive_score, row.metadata, row.hash_prev, row.hash_current, row.seq, row.writer, row.run, row.utc_ns)
         for row in batch.events
     ])  # fmt: skip
-    _many(connection, "INSERT OR IGNORE INTO equity", 15, [
+    _many(connection, "INSERT INTO equity", 15, [
         (row.ts_ns, row.equity, row.cash, row.fees, row.gross, row.net, row.realised, row.unrealised, row.high_water,
          row.drawdown, row.day_pnl, _text(row.strategies), _text(row.units), row.seq, row.writer)
         for row in batch.equity
     ])  # fmt: skip
     _write_orders(connection, batch.orders)
-    _many(connection, "INSERT OR IGNORE INTO order_events", 9, [
+    _many(connection, "INSERT INTO order_events", 9, [
         (row.order_id, row.seq, row.writer, row.ts_ns, row.utc_ns, row.type, row.state, row.payload, row.hash_current)
         for row in batch.life
     ])  # fmt: skip
@@ -78,13 +78,13 @@ def _write_orders(connection: Any, rows: list[OrderRow]) -> None:
 
 
 def _write_trades(connection: Any, batch: Batch) -> None:
-    _many(connection, "INSERT OR IGNORE INTO trades", 18, [
+    _many(connection, "INSERT INTO trades", 18, [
         (row.engine_ns, row.symbol, row.side, row.quantity, row.price, row.fee, row.slippage, row.strategy_id,
          row.execution_latency_ms, row.seq, row.writer, row.mode, row.execution_id, row.order_id, row.lots,
          _text(row.lots_by_strategy), row.crossed_lots, _text(row.realised))
         for row in batch.trades
     ])  # fmt: skip
-    _many(connection, "INSERT OR IGNORE INTO trade_strategies", 4, [
+    _many(connection, "INSERT INTO trade_strategies", 4, [
         (name, row.engine_ns, row.writer, row.seq)
         for row in batch.trades
         for name, lots in row.lots_by_strategy.items()
@@ -95,7 +95,7 @@ def _write_trades(connection: Any, batch: Batch) -> None:
 
 def _many(connection: Any, insert: str, columns: int, rows: list[tuple[Any, ...]]) -> None:
     if rows:
-        connection.executemany(f"{insert} VALUES ({', '.join('?' * columns)})", rows)
+        connection.executemany(f"{insert} VALUES ({', '.join('?' * columns)}) ON CONFLICT DO NOTHING", rows)
 
 
 def _text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Everything a page needs without a trading station behind it: a real bus, a real Daphne, and a hand that writes what a worker would."""
+"""A page's surroundings without a trading station: a real bus, a real Daphne, and a hand that plays the worker."""
 
 import os
 import signal
@@ -37,7 +37,11 @@ class Stage:
     def __init__(self, root: Path) -> None:
         self.paths = DataPaths(root)
         self.port = free_port()
-        self.environment = os.environ | {"STATION_DATA_DIR": str(root), "DJANGO_SETTINGS_MODULE": "controlroom.settings", "PYTHONPATH": str(ROOT)}
+        self.environment = os.environ | {
+            "STATION_DATA_DIR": str(root),
+            "DJANGO_SETTINGS_MODULE": "controlroom.settings",
+            "PYTHONPATH": str(ROOT),
+        }
         self.processes: list[subprocess.Popen[bytes]] = []
         self.web: subprocess.Popen[bytes] | None = None
         self.view = scripted.view()
@@ -53,7 +57,9 @@ class Stage:
         for which in ("bus", "web"):
             self._spawn(valkey_command(self.paths, which), f"valkey-{which}")
         self.worker = bus.connect(self.paths, "worker", deadline_s=20)
-        self.beaters = {name: bus.connect(self.paths, name) for name in ("feed", "recorder", "relay", "web", "celery")} | {"worker": self.worker}
+        self.beaters = {
+            name: bus.connect(self.paths, name) for name in ("feed", "recorder", "relay", "web", "celery")
+        } | {"worker": self.worker}
         self._manage("migrate", "--verbosity", "0")
         self._manage("shell", "-c", SETUP)
         (self.paths.run / "run.json").write_bytes(msgspec.json.encode({"speed": 120, "feed": "replay:x"}))
@@ -63,7 +69,16 @@ class Stage:
 
     def start_web(self) -> None:
         """Start Daphne and wait until it answers."""
-        command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "controlroom.asgi:application"]
+        command = [
+            sys.executable,
+            "-m",
+            "daphne",
+            "-b",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "controlroom.asgi:application",
+        ]
         self.web = self._spawn(command, "web")
         for _ in range(200):
             try:
@@ -127,7 +142,14 @@ class Stage:
         return process
 
     def _manage(self, *arguments: str) -> None:
-        subprocess.run([sys.executable, "-m", "django", *arguments], cwd=ROOT, env=self.environment, check=True, capture_output=True, timeout=120)
+        subprocess.run(
+            [sys.executable, "-m", "django", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
 
 
 SETUP = f"""

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import Group
 
+from controlroom.access.models import User
 from events.embedded import probe, valkey_command
 from events.paths import DataPaths
 
@@ -124,9 +126,6 @@ def quick_hash(settings) -> None:
 @pytest.fixture
 def person(db, paths) -> Callable[..., object]:
     """Makes a person of some roles."""
-    from django.contrib.auth.models import Group
-
-    from controlroom.access.models import User
 
     def make(*roles: str, name: str = "", superuser: bool = False):
         user = User.objects.create_user(name or f"{'-'.join(roles) or 'nobody'}{'-su' * superuser}".replace(" ", "-"))

@@ -7,10 +7,14 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from django.contrib.auth.hashers import check_password, make_password
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
+from controlroom.access.actions import create_first_operator
+from controlroom.access.handover import hand_over
 from controlroom.access.middleware import BEGAN
 from controlroom.access.models import FailedLogin, User
 from controlroom.access.permissions import OVERSIGHT, STRATEGY_DEVELOPER
@@ -70,9 +74,6 @@ def test_a_second_first_run_changes_nothing(db, paths):
 
 
 def test_on_a_terminal_the_password_is_shown_there_and_in_no_file(db, paths, capsys):
-    from controlroom.access.actions import create_first_operator
-    from controlroom.access.handover import hand_over
-
     made = create_first_operator()
     said = hand_over(paths, made, terminal=True)
     assert made.password in capsys.readouterr().err
@@ -112,18 +113,19 @@ def test_a_reset_for_nobody_names_who_there_is(person, paths):
 
 
 @pytest.mark.parametrize(
-    ("current", "new", "again", "sentence"),
+    ("typed", "sentence"),
     [
-        ("wrong", OWN, "", b"The current password is wrong."),
-        (GIVEN, GIVEN, "", b"choose another"),
-        (GIVEN, "short", "", b"at least 12 characters"),
-        (GIVEN, "password1234", "", b"too common"),
-        (GIVEN, "837465019283746", "", b"entirely numeric"),
-        (GIVEN, OWN, "another-one-17-x", b"differ"),
-        (GIVEN, "oversight-123", "", b"too similar"),
+        (("wrong", OWN, ""), b"The current password is wrong."),
+        ((GIVEN, GIVEN, ""), b"choose another"),
+        ((GIVEN, "short", ""), b"at least 12 characters"),
+        ((GIVEN, "password1234", ""), b"too common"),
+        ((GIVEN, "837465019283746", ""), b"entirely numeric"),
+        ((GIVEN, OWN, "another-one-17-x"), b"differ"),
+        ((GIVEN, "oversight-123", ""), b"too similar"),
     ],
 )
-def test_a_bad_new_password_is_refused_with_its_reason(person, paths, current, new, again, sentence):
+def test_a_bad_new_password_is_refused_with_its_reason(person, paths, typed, sentence):
+    current, new, again = typed
     user = person(OVERSIGHT)
     client = Client()
     log_in(client, user.username, GIVEN)
@@ -196,8 +198,6 @@ def test_a_session_ends_twelve_hours_after_its_login(person, paths):
 
 
 def test_a_session_ends_after_thirty_idle_minutes_and_requests_prolong_it(person, paths):
-    from django.contrib.sessions.models import Session
-
     client = Client()
     client.force_login(person(OVERSIGHT))
     client.get("/first-password")
@@ -220,8 +220,6 @@ def test_an_inactive_person_cannot_log_in(person, paths):
 
 
 def test_passwords_are_hashed_with_scrypt(settings):
-    from django.contrib.auth.hashers import check_password, make_password
-
     settings.PASSWORD_HASHERS = settings.PASSWORD_HASHERS[1:]  # without the quick one of the tests
     made = make_password(OWN)
     assert made.startswith("scrypt$")

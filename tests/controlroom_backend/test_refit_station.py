@@ -1,4 +1,4 @@
-"""A job from the worker's wish to the fitted calibrators on the bus, through real relay, Celery and Valkey processes."""
+"""A job from the worker's wish to fitted calibrators on the bus, through real relay, Celery and Valkey processes."""
 
 import random
 import time

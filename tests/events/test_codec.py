@@ -14,21 +14,49 @@ maybe = st.none() | number
 nanoseconds = st.integers(0, 2**62)
 
 bars = st.builds(
-    Bar, feed=text, symbol=text, open_ns=nanoseconds, interval_s=st.integers(1, 86400), open=maybe, high=maybe,
-    low=maybe, close=maybe, volume=maybe, close_ns=nanoseconds, exchange=text, data_source=text, revision=st.integers(0, 9),
-)  # fmt: skip
-quotes = st.builds(
-    Quote, feed=text, symbol=text, ts_ns=nanoseconds, bid=maybe, bid_size=maybe, ask=maybe, ask_size=maybe,
+    Bar,
+    feed=text,
+    symbol=text,
+    open_ns=nanoseconds,
+    interval_s=st.integers(1, 86400),
+    open=maybe,
+    high=maybe,
+    low=maybe,
+    close=maybe,
+    volume=maybe,
+    close_ns=nanoseconds,
+    exchange=text,
+    data_source=text,
     revision=st.integers(0, 9),
-)  # fmt: skip
+)
+quotes = st.builds(
+    Quote,
+    feed=text,
+    symbol=text,
+    ts_ns=nanoseconds,
+    bid=maybe,
+    bid_size=maybe,
+    ask=maybe,
+    ask_size=maybe,
+    revision=st.integers(0, 9),
+)
 prints = st.builds(
     Trade, feed=text, symbol=text, ts_ns=nanoseconds, price=maybe, size=maybe, revision=st.integers(0, 9)
 )
 signals = st.builds(
-    SignalEvent, engine_ns=nanoseconds, strategy=text, symbol=text, interval_s=st.integers(1, 86400), target=number,
-    previous_target=number, score=number, features=st.dictionaries(text, number, max_size=4), stance_multiplier=number,
-    calibrator=text, outcomes=st.integers(0, 10**6),
-)  # fmt: skip
+    SignalEvent,
+    engine_ns=nanoseconds,
+    strategy=text,
+    symbol=text,
+    interval_s=st.integers(1, 86400),
+    target=number,
+    previous_target=number,
+    score=number,
+    features=st.dictionaries(text, number, max_size=4),
+    stance_multiplier=number,
+    calibrator=text,
+    outcomes=st.integers(0, 10**6),
+)
 
 
 @given(payload=bars | quotes | prints)
@@ -41,8 +69,12 @@ def test_market_events_come_back_as_they_were_sent(payload):
 def test_an_envelope_keeps_every_field(payload, agent_id, at, confidence, identity):
     found = decode_envelope(envelope("SignalEvent", agent_id, payload, at, confidence, id=identity))
     assert (found.type, found.agent_id, found.timestamp, found.confidence_score, found.id) == (
-        "SignalEvent", agent_id, at, confidence, identity,
-    )  # fmt: skip
+        "SignalEvent",
+        agent_id,
+        at,
+        confidence,
+        identity,
+    )
     assert decode_payload(found.type, found.payload) == payload
 
 
@@ -64,9 +96,18 @@ def test_a_price_that_is_no_number_arrives_as_none(bad):
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_number_that_must_be_finite_is_refused_by_name(bad):
     signal = SignalEvent(
-        engine_ns=1, strategy="s", symbol="A", interval_s=60, target=bad, previous_target=0.0, score=0.0, features={},
-        stance_multiplier=1.0, calibrator="c", outcomes=0,
-    )  # fmt: skip
+        engine_ns=1,
+        strategy="s",
+        symbol="A",
+        interval_s=60,
+        target=bad,
+        previous_target=0.0,
+        score=0.0,
+        features={},
+        stance_multiplier=1.0,
+        calibrator="c",
+        outcomes=0,
+    )
     with pytest.raises(CodecError, match=r"SignalEvent.*\$\.target"):
         encode_payload(signal)
     with pytest.raises(CodecError, match="RiskAlert"):
@@ -95,7 +136,19 @@ def test_every_type_of_the_table_can_be_decoded():
 
 def test_a_payloads_fields_are_in_declared_order():
     order = OrderEvent(
-        engine_ns=1, order_id="o", state="INTENT", symbol="A", side="BUY", lots=1, filled_lots=0, type="MARKET",
-        limit_ticks=None, stop_ticks=None, time_in_force="DAY", expires_ns=None, lots_by_strategy={"b": 1, "a": 2}, expected_price=1.5,
-    )  # fmt: skip
+        engine_ns=1,
+        order_id="o",
+        state="INTENT",
+        symbol="A",
+        side="BUY",
+        lots=1,
+        filled_lots=0,
+        type="MARKET",
+        limit_ticks=None,
+        stop_ticks=None,
+        time_in_force="DAY",
+        expires_ns=None,
+        lots_by_strategy={"b": 1, "a": 2},
+        expected_price=1.5,
+    )
     assert list(msgspec.json.decode(encode_payload(order))) == list(OrderEvent.__struct_fields__)

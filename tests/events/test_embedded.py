@@ -46,12 +46,22 @@ def test_each_process_writes_its_own_streams_and_reads_all(bus_server, process):
 @pytest.mark.parametrize(
     "command",
     [
-        ("FLUSHALL",), ("FLUSHDB",), ("CONFIG", "GET", "*"), ("ACL", "LIST"), ("SHUTDOWN",), ("DEBUG", "SLEEP", "0"),
-        ("EVAL", "return 1", "0"), ("SAVE",), ("REPLICAOF", "NO", "ONE"), ("KEYS", "*"),
-        ("CLIENT", "KILL", "TYPE", "normal"), ("MODULE", "LIST"), ("PUBLISH", "x", "y"),
+        ("FLUSHALL",),
+        ("FLUSHDB",),
+        ("CONFIG", "GET", "*"),
+        ("ACL", "LIST"),
+        ("SHUTDOWN",),
+        ("DEBUG", "SLEEP", "0"),
+        ("EVAL", "return 1", "0"),
+        ("SAVE",),
+        ("REPLICAOF", "NO", "ONE"),
+        ("KEYS", "*"),
+        ("CLIENT", "KILL", "TYPE", "normal"),
+        ("MODULE", "LIST"),
+        ("PUBLISH", "x", "y"),
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_no_process_may_command_the_server(bus_server, process, command):
     client = bus.connect(bus_server.paths, process)
     with pytest.raises((redis.exceptions.NoPermissionError, redis.ResponseError), match=r"permission|not allowed"):
@@ -66,10 +76,16 @@ def test_readers_cannot_change_what_others_write(bus_server, process):
     client = bus.connect(bus_server.paths, process)
     entry = client.xrange("market.kept")[0][0]
     for command in (
-        ("XDEL", "market.kept", entry), ("XTRIM", "market.kept", "MAXLEN", "0"), ("DEL", "market.kept"),
-        ("RENAME", "market.kept", f"status.{process}.x"), ("EXPIRE", "market.kept", "1"),
-        ("XSETID", "market.kept", "9-9"), ("XGROUP", "DESTROY", "market.kept", "recorder"), ("SET", "market.kept", "x"), ("MOVE", "market.kept", "1"),
-    ):  # fmt: skip
+        ("XDEL", "market.kept", entry),
+        ("XTRIM", "market.kept", "MAXLEN", "0"),
+        ("DEL", "market.kept"),
+        ("RENAME", "market.kept", f"status.{process}.x"),
+        ("EXPIRE", "market.kept", "1"),
+        ("XSETID", "market.kept", "9-9"),
+        ("XGROUP", "DESTROY", "market.kept", "recorder"),
+        ("SET", "market.kept", "x"),
+        ("MOVE", "market.kept", "1"),
+    ):
         with pytest.raises(redis.exceptions.NoPermissionError):
             client.execute_command(*command)
     assert feed.xlen("market.kept") >= 1

@@ -33,50 +33,106 @@ SYMBOLS, STATES = ("AAPL", "BAC", "SPY"), ("FILLED", "RISK_DENIED", "INTENT")
 
 def order(number, **more):
     values = {
-        "order_id": f"o{number:05d}", "engine_ns": number // 2 * MINUTE, "updated_ns": number * MINUTE,
-        "state": STATES[number % 3], "symbol": SYMBOLS[number % len(SYMBOLS)], "side": "BUY" if number % 2 else "SELL",
-        "lots": number + 1, "filled_lots": 0, "type": "MARKET", "limit_ticks": None, "stop_ticks": None,
-        "time_in_force": "DAY", "expires_ns": None,
-        "lots_by_strategy": {"momentum": 1, "bearish": -1 if number % 5 == 0 else 0}, "expected_price": 10.5,
-        "denials": [{"code": "MAX_NET", "value": 1.1, "limit": 1.0}] if number % 7 == 0 else [], "reason": "",
-        "seq": number, "writer": "execution",
-    }  # fmt: skip
+        "order_id": f"o{number:05d}",
+        "engine_ns": number // 2 * MINUTE,
+        "updated_ns": number * MINUTE,
+        "state": STATES[number % 3],
+        "symbol": SYMBOLS[number % len(SYMBOLS)],
+        "side": "BUY" if number % 2 else "SELL",
+        "lots": number + 1,
+        "filled_lots": 0,
+        "type": "MARKET",
+        "limit_ticks": None,
+        "stop_ticks": None,
+        "time_in_force": "DAY",
+        "expires_ns": None,
+        "lots_by_strategy": {"momentum": 1, "bearish": -1 if number % 5 == 0 else 0},
+        "expected_price": 10.5,
+        "denials": [{"code": "MAX_NET", "value": 1.1, "limit": 1.0}] if number % 7 == 0 else [],
+        "reason": "",
+        "seq": number,
+        "writer": "execution",
+    }
     return OrderRow(**{**values, **more})
 
 
 def trade(number, **more):
     values = {
-        "engine_ns": number // 2 * MINUTE, "execution_id": f"e{number}", "order_id": f"o{number:05d}",
-        "symbol": SYMBOLS[number % len(SYMBOLS)], "side": "BUY", "lots": 2, "quantity": 2.0, "price": 10.0 + number,
-        "fee": 0.25, "slippage": 0.5, "strategy_id": "momentum", "lots_by_strategy": {"momentum": 2, "bearish": 0},
-        "crossed_lots": 0, "realised": {"momentum": 1.5}, "seq": 1000 + number, "writer": "execution",
-    }  # fmt: skip
+        "engine_ns": number // 2 * MINUTE,
+        "execution_id": f"e{number}",
+        "order_id": f"o{number:05d}",
+        "symbol": SYMBOLS[number % len(SYMBOLS)],
+        "side": "BUY",
+        "lots": 2,
+        "quantity": 2.0,
+        "price": 10.0 + number,
+        "fee": 0.25,
+        "slippage": 0.5,
+        "strategy_id": "momentum",
+        "lots_by_strategy": {"momentum": 2, "bearish": 0},
+        "crossed_lots": 0,
+        "realised": {"momentum": 1.5},
+        "seq": 1000 + number,
+        "writer": "execution",
+    }
     return TradeRow(**{**values, **more})
 
 
 def equity(number, value):
     return EquityRow(
-        ts_ns=number * MINUTE, equity=value, cash=1.0, fees=0.0, gross=0.0, net=0.0, realised=0.0, unrealised=0.0,
-        high_water=value, drawdown=0.0, day_pnl=0.0, strategies={"momentum": 1.0}, units={"momentum": 2.0}, seq=number,
+        ts_ns=number * MINUTE,
+        equity=value,
+        cash=1.0,
+        fees=0.0,
+        gross=0.0,
+        net=0.0,
+        realised=0.0,
+        unrealised=0.0,
+        high_water=value,
+        drawdown=0.0,
+        day_pnl=0.0,
+        strategies={"momentum": 1.0},
+        units={"momentum": 2.0},
+        seq=number,
         writer="execution",
-    )  # fmt: skip
+    )
 
 
 def bar(number, symbol="AAPL", interval_s=60, **more):
     values = {
-        "ts_ns": number * interval_s * 1_000_000_000, "symbol": symbol, "interval_s": interval_s, "open": 10.0 + number,
-        "high": 12.0 + number, "low": 9.0 + number, "close": 11.0 + number, "volume": 100.0,
-        "close_ns": (number + 1) * interval_s * 1_000_000_000, "data_source": "test", "seq": number, "writer": "execution",
-    }  # fmt: skip
+        "ts_ns": number * interval_s * 1_000_000_000,
+        "symbol": symbol,
+        "interval_s": interval_s,
+        "open": 10.0 + number,
+        "high": 12.0 + number,
+        "low": 9.0 + number,
+        "close": 11.0 + number,
+        "volume": 100.0,
+        "close_ns": (number + 1) * interval_s * 1_000_000_000,
+        "data_source": "test",
+        "seq": number,
+        "writer": "execution",
+    }
     return BarRow(**{**values, **more})
 
 
 def event(number, **more):
     values = {
-        "ts_ns": number // 2 * MINUTE, "agent_id": "momentum", "event_type": "SignalEvent", "symbol": "AAPL",
-        "signal_strength": 0.5, "confidence": None, "competitive_score": None, "metadata": '{"a":1}', "hash_prev": "0" * 64,
-        "hash_current": f"{number:064x}", "seq": number, "writer": "execution", "run": "r", "utc_ns": number,
-    }  # fmt: skip
+        "ts_ns": number // 2 * MINUTE,
+        "agent_id": "momentum",
+        "event_type": "SignalEvent",
+        "symbol": "AAPL",
+        "signal_strength": 0.5,
+        "confidence": None,
+        "competitive_score": None,
+        "metadata": '{"a":1}',
+        "hash_prev": "0" * 64,
+        "hash_current": f"{number:064x}",
+        "seq": number,
+        "writer": "execution",
+        "run": "r",
+        "utc_ns": number,
+    }
     return EventRow(**{**values, **more})
 
 
@@ -121,16 +177,22 @@ def test_a_batch_and_its_position_are_written_together(store, make):
 
 def test_writing_again_changes_nothing(store):
     rows = {
-        "orders": [order(n) for n in range(20)], "trades": [trade(n) for n in range(10)],
-        "events": [event(n) for n in range(10)], "equity": [equity(n, 100.0 + n) for n in range(10)],
+        "orders": [order(n) for n in range(20)],
+        "trades": [trade(n) for n in range(10)],
+        "events": [event(n) for n in range(10)],
+        "equity": [equity(n, 100.0 + n) for n in range(10)],
         "bars": [bar(n) for n in range(10)],
-    }  # fmt: skip
+    }
 
     def seen():
         return (
-            list(store.every_order()), list(store.every_fill()), store.events(), store.equity(), store.bars("AAPL"),
+            list(store.every_order()),
+            list(store.every_fill()),
+            store.events(),
+            store.equity(),
+            store.bars("AAPL"),
             store.position("execution"),
-        )  # fmt: skip
+        )
 
     store.write(batch(9, **rows))
     before = seen()
@@ -144,7 +206,9 @@ def test_an_order_is_what_its_newest_event_says_and_keeps_when_it_was_decided(st
     store.write(batch(1, orders=[order(3, engine_ns=100, updated_ns=100, state="INTENT", seq=1)]))
     later = order(3, engine_ns=900, updated_ns=900, state="FILLED", filled_lots=4, seq=5)
     middle = order(3, engine_ns=500, updated_ns=500, state="ACCEPTED", seq=3)
-    store.write(batch(5, orders=[middle, later], trades=[trade(3), trade(3, seq=1999, price=16.0, lots=6, quantity=6.0)]))
+    store.write(
+        batch(5, orders=[middle, later], trades=[trade(3), trade(3, seq=1999, price=16.0, lots=6, quantity=6.0)])
+    )
     store.write(batch(6, orders=[middle]))
     found = store.order("o00003")
     assert (found.engine_ns, found.updated_ns, found.state, found.filled_lots) == (100, 900, "FILLED", 4)
@@ -157,11 +221,18 @@ def test_an_order_is_what_its_newest_event_says_and_keeps_when_it_was_decided(st
 def test_an_orders_life_is_in_journal_order(store):
     life = [
         LifeRow(
-            order_id="o1", ts_ns=5, utc_ns=seq, type="OrderEvent", state=state, payload='{"a":1}', seq=seq,
-            writer="execution", hash_current="f" * 64,
+            order_id="o1",
+            ts_ns=5,
+            utc_ns=seq,
+            type="OrderEvent",
+            state=state,
+            payload='{"a":1}',
+            seq=seq,
+            writer="execution",
+            hash_current="f" * 64,
         )
         for seq, state in ((9, "FILLED"), (2, "INTENT"), (4, "ACCEPTED"))
-    ]  # fmt: skip
+    ]
     store.write(batch(9, life=life))
     assert [row.state for row in store.order_life("o1")] == ["INTENT", "ACCEPTED", "FILLED"]
     assert store.order_life("o1")[0] == life[1]
@@ -250,7 +321,10 @@ def test_events_are_newest_first(many):
 @pytest.mark.parametrize(
     ("ask", "sentence"),
     [
-        (lambda store: store.orders(sort="reason"), "sort 'reason' is not possible; allowed are engine_ns, symbol, state"),
+        (
+            lambda store: store.orders(sort="reason"),
+            "sort 'reason' is not possible; allowed are engine_ns, symbol, state",
+        ),
         (lambda store: store.orders(sort="-engine_ns; DROP TABLE orders"), "is not possible"),
         (lambda store: store.fills(sort="state"), "allowed are engine_ns, symbol"),
         (lambda store: store.orders(limit=0), "limit = 0 is outside 1 to 10000"),
@@ -280,7 +354,7 @@ def test_bars_of_a_stored_length_and_longer_ones(store):
     assert store.bars("AAPL", limit=4) == minutes[-4:]
     assert store.bars("AAPL", 300) == [bar(7, interval_s=300)]
     longer = store.bars("AAPL", 600)
-    assert [row.ts_ns for row in longer] == [35 * MINUTE // 10 // MINUTE * 10 * MINUTE]
+    assert [row.ts_ns for row in longer] == [30 * MINUTE]
     assert [row.interval_s for row in store.bars("IDX")] == [86400] * 5
     assert store.bars("IDX", 3600) == []
     assert store.bars("NONE") == []
@@ -298,9 +372,12 @@ def test_longer_bars_are_those_of_their_minutes(tmp_path_factory, present, limit
     for row in found:
         inside = [one for one in minutes if row.ts_ns <= one.ts_ns < row.ts_ns + 5 * MINUTE]
         assert (row.open, row.high, row.low, row.close, row.volume) == (
-            inside[0].open, max(one.high for one in inside), min(one.low for one in inside), inside[-1].close,
+            inside[0].open,
+            max(one.high for one in inside),
+            min(one.low for one in inside),
+            inside[-1].close,
             100.0 * len(inside),
-        )  # fmt: skip
+        )
     assert store.bars("AAPL", 300, limit=limit) == found[-limit:]
     store.close()
 
@@ -356,7 +433,7 @@ def test_what_is_no_store_is_said(tmp_path):
     other = sqlite3.connect(paths.store)
     other.execute("PRAGMA user_version = 999")
     other.close()
-    with pytest.raises(StoreUnavailableError, match="has version 999.*remove it"):
+    with pytest.raises(StoreUnavailableError, match=r"has version 999.*remove it"):
         open_store(paths, writing=True)
 
 
@@ -364,9 +441,10 @@ def test_the_source_documents_columns_come_first(store, tmp_path):
     store.write(batch(0))
     documented = {
         "ohlcv": "ts sym o h l c v exchange data_source",
-        "agent_events": "ts agent_id event_type symbol signal_strength confidence competitive_score metadata hash_prev hash_current",
-        "tournament_results": "ts tournament_id strategy_id prediction_accuracy challenge_resilience risk_adjusted_return"
-        " capital_allocation_percent tournament_metrics",
+        "agent_events": "ts agent_id event_type symbol signal_strength confidence competitive_score metadata"
+        " hash_prev hash_current",
+        "tournament_results": "ts tournament_id strategy_id prediction_accuracy challenge_resilience"
+        " risk_adjusted_return capital_allocation_percent tournament_metrics",
         "trades": "ts symbol side quantity price commission slippage strategy_id execution_latency_ms",
         "tournament_audit": "ts tournament_id strategy_id event_type event_data cryptographic_hash previous_hash",
     }
@@ -376,3 +454,9 @@ def test_the_source_documents_columns_come_first(store, tmp_path):
         assert found[: len(columns.split())] == columns.split()
     connection.close()
     assert stat.S_IMODE((tmp_path / "store.sqlite3").stat().st_mode) == 0o600
+
+
+def test_an_empty_file_is_a_store_that_nothing_was_recorded_in(tmp_path):
+    (tmp_path / "store.sqlite3").touch()
+    with pytest.raises(StoreUnavailableError, match="nothing has been recorded yet"):
+        open_store(DataPaths(tmp_path))

@@ -16,8 +16,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def manage(*arguments, environment=None, unprivileged=False, timeout=60, **options):
-    """Run manage.py with these arguments and return what became of it."""
-    prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"] if unprivileged else []
+    """Run manage.py with these arguments and return what became of it.
+
+    ``unprivileged`` takes root's capabilities away, so that file modes deny as they do to anybody; the user stays: who
+    else can reach the interpreter is not known.
+    """
+    prefix = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", "--"] if unprivileged else []
     command = [*prefix, sys.executable, str(ROOT / "manage.py"), *map(str, arguments)]
     clean = {name: value for name, value in os.environ.items() if name not in {"STATION_DATA_DIR", "CI"}}
     return subprocess.run(

@@ -1,16 +1,15 @@
 """Whatever cannot work: one sentence, exit code 2, nothing running, nothing left on disk."""
 
-import os
 import shutil
 import socket
 import subprocess
-from pathlib import Path
+import sys
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tests.operator.running import manage, processes_of, unused_port, wait_for
+from tests.operator.running import ROOT, manage, processes_of, unused_port, wait_for
 
 COLUMNS = ("ts", "sym", "o", "h", "l", "c", "v")
 ROW = ("2019-02-11T14:30:00", "AAPL", 10.0, 11.0, 9.0, 10.5, 100.0)
@@ -116,7 +115,7 @@ def test_unreadable_settings(short_dir, content, word):
 def test_a_read_only_directory(short_dir):
     folder = short_dir / "d"
     folder.mkdir(mode=0o555)
-    sentence = refused(folder, "--feed", "sample", **as_somebody_else(short_dir))
+    sentence = refused(folder, "--feed", "sample", unprivileged=True)
     assert "cannot be written" in sentence
     assert list(folder.iterdir()) == []
 
@@ -126,17 +125,7 @@ def test_settings_that_may_not_be_read(short_dir):
     folder.mkdir(mode=0o755)
     (folder / "settings.toml").write_text("")
     (folder / "settings.toml").chmod(0o000)
-    assert "settings" in refused(folder, "--feed", "sample", **as_somebody_else(short_dir))
-
-
-def as_somebody_else(short_dir):
-    """Return the options that run a command as the user nobody where this is root, whom no mode stops."""
-    if os.getuid() != 0:
-        return {}
-    for folder in (short_dir, *short_dir.parents):
-        if folder.stat().st_uid == 0 and folder != Path("/") and folder.stat().st_mode & 0o055 != 0o055:
-            folder.chmod(0o755)
-    return {"unprivileged": True, "environment": {"HOME": str(short_dir), "PYTHONDONTWRITEBYTECODE": "1"}}
+    assert "settings" in refused(folder, "--feed", "sample", unprivileged=True)
 
 
 def test_a_full_disk(short_dir):
@@ -154,10 +143,6 @@ def test_a_full_disk(short_dir):
 
 
 def manage_under(prefix, *arguments):
-    import sys
-
-    from tests.operator.running import ROOT
-
     command = [*prefix, sys.executable, str(ROOT / "manage.py"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 

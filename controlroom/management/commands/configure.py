@@ -1,4 +1,4 @@
-"""Makes this run's configuration the current one: settings.toml over the defaults, instruments and source of run.json."""
+"""Makes this run's configuration the current one: settings.toml over the defaults, the instruments of run.json."""
 
 from typing import Any
 

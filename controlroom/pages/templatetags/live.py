@@ -1,7 +1,8 @@
 """Tags that write a value once for the server and for the socket: the element carries where its value comes from.
 
-``{% field "header" "kpi.equity" "money" %}`` shows a value of a topic's document, ``{% cell "qty" "position" %}`` one of the
-row around it, ``{% rows "overview" "orders" "pages/rows/order.html" %}`` all rows with the empty one that the browser copies.
+``{% field "header" "kpi.equity" "money" %}`` shows a value of a topic's document, ``{% cell "qty" "position" %}`` one
+of the row around it, ``{% rows "overview" "orders" "pages/rows/order.html" %}`` all rows with the empty one that the
+browser copies.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from django.utils.safestring import SafeString
 from controlroom.live.patch import Document
 from controlroom.pages.ages import age as age_of
 from controlroom.pages.ages import bars_age, stale_beyond
-from controlroom.pages.formats import FORMATS, Shown, show
+from controlroom.pages.formats import FORMATS, NOTHING, Shown, show
 
 register = template.Library()
 BEAT_LIMIT_MS = 3000
@@ -44,22 +45,22 @@ def _value_attributes(value: Any, shown: Shown) -> dict[str, Any]:
 
 
 @register.simple_tag(takes_context=True)
-def field(context: Context, topic: str, path: str, form: str = "text", tag: str = "span", css: str | None = None) -> SafeString:
+def field(context: Context, topic: str, path: str, form: str = "text", *, css: str | None = None) -> SafeString:
     """Show a value of a topic's document."""
     value = at(context["documents"].get(topic, {}), path)
     shown = show(value, form)
     place = {"class": css, "data-topic": topic, "data-field": path, "data-format": form}
-    return element(tag, place | _value_attributes(value, shown), shown.text)
+    return element("span", place | _value_attributes(value, shown), shown.text)
 
 
 @register.simple_tag(takes_context=True)
-def cell(context: Context, path: str, form: str = "text", tag: str = "span", css: str | None = None) -> SafeString:
+def cell(context: Context, path: str, form: str = "text", *, css: str | None = None) -> SafeString:
     """Show a value of the row."""
     value = at(context["row"], path)
     shown = show(value, form) if form in FORMATS else Shown("")
     text = "" if value is None and context.get("blank") else shown.text
     place = {"class": css, "data-cell": path, "data-format": form}
-    return element(tag, place | _value_attributes(value, shown), text)
+    return element("span", place | _value_attributes(value, shown), text)
 
 
 @register.simple_tag
@@ -92,15 +93,25 @@ def row_age(context: Context, path: str = "arrival_ms") -> SafeString:
     row, header = context["row"], context["header"]
     text, stale = bars_age(header, row.get(path), context["now_ms"], in_session=bool(row.get("in_session")))
     place = {"class": "age", "data-row-age": path, "data-session": str(bool(row.get("in_session"))).lower()}
-    return element("span", {**place, "data-value": row.get(path), "data-stale": str(stale).lower()}, "" if context.get("blank") else text)
+    return element(
+        "span",
+        {**place, "data-value": row.get(path), "data-stale": str(stale).lower()},
+        "" if context.get("blank") else text,
+    )
 
 
 @register.simple_tag(takes_context=True)
 def beat(context: Context, path: str = "beat_ms") -> SafeString:
     """Show how long ago the row's process gave a sign of life."""
     stamp = context["row"].get(path)
-    text, stale = stale_beyond(max(0, context["now_ms"] - (stamp or 0)), BEAT_LIMIT_MS)
-    place = {"class": "age", "data-row-age": path, "data-limit": BEAT_LIMIT_MS, "data-value": stamp, "data-stale": str(stale).lower()}
+    text, stale = stale_beyond(max(0, context["now_ms"] - stamp), BEAT_LIMIT_MS) if stamp else (NOTHING, False)
+    place = {
+        "class": "age",
+        "data-row-age": path,
+        "data-limit": BEAT_LIMIT_MS,
+        "data-value": stamp,
+        "data-stale": str(stale).lower(),
+    }
     return element("span", place, "" if context.get("blank") else text)
 
 
@@ -112,18 +123,20 @@ def age(context: Context, name: str) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def rows(context: Context, topic: str, path: str, row_template: str, body: str = "tbody", css: str | None = None) -> SafeString:
+def rows(
+    context: Context, topic: str, path: str, row_template: str, *, body: str = "tbody", css: str | None = None
+) -> SafeString:
     """Show a table's rows, with the blank row that the browser copies for new ones."""
     table: Document = at(context["documents"].get(topic, {}), path) or {}
     loaded = get_template(row_template)
-    shared = context.flatten()
+    shared: dict[str, Any] = dict(context.flatten())  # type: ignore[arg-type]  # names of variables
 
     def drawn(row: Document, *, blank: bool) -> SafeString:
         return SafeString(loaded.render({**shared, "row": row, "blank": blank}))
 
-    found = [drawn(table["by"][key], blank=False) for key in table.get("order", [])]
-    return element(body, {"class": css, "data-topic": topic, "data-rows": path},
-                   format_html("<template>{}</template>{}", drawn({}, blank=True), SafeString("".join(found))))  # fmt: skip
+    found = SafeString("".join(drawn(table["by"][key], blank=False) for key in table.get("order", [])))
+    content = format_html("<template>{}</template>{}", drawn({}, blank=True), found)
+    return element(body, {"class": css, "data-topic": topic, "data-rows": path}, content)
 
 
 @register.simple_tag(takes_context=True)
@@ -144,12 +157,17 @@ def spark(context: Context, series: str) -> SafeString:
 def row_spark(context: Context, prefix: str, key: str, suffix: str) -> SafeString:
     """Draw the latest values of a number of the row."""
     name = context["row"].get(key)
-    return _sparkline(f"{prefix}.{name}.{suffix}" if name else "", context["history"].get(f"{prefix}.{name}.{suffix}", ()), f"{prefix}.*.{suffix}")
+    return _sparkline(
+        f"{prefix}.{name}.{suffix}" if name else "",
+        context["history"].get(f"{prefix}.{name}.{suffix}", ()),
+        f"{prefix}.*.{suffix}",
+    )
 
 
 def _sparkline(series: str, values: tuple[float, ...], pattern: str | None = None) -> SafeString:
-    place = {"class": "spark", "data-spark": series, "data-spark-row": pattern, "viewBox": "0 0 100 20", "preserveAspectRatio": "none", "aria-hidden": "true",
-             "data-trend": None if len(values) < 2 else "up" if values[-1] >= values[0] else "down"}  # fmt: skip
+    trend = None if len(values) < 2 else "up" if values[-1] >= values[0] else "down"
+    place = {"class": "spark", "data-spark": series, "data-spark-row": pattern, "data-trend": trend}
+    place |= {"viewBox": "0 0 100 20", "preserveAspectRatio": "none", "aria-hidden": "true"}
     given = format_html_join("", ' {}="{}"', ((name, value) for name, value in place.items() if value is not None))
     return format_html('<svg{}><polyline points="{}"/></svg>', given, points(values))
 

@@ -13,13 +13,22 @@ from pathlib import Path
 import msgspec
 
 from engine.configuration import Configuration, Source, load_settings
+from engine.output import Output
 from events.bus import connect, publish
 from events.codec import envelope
 from events.embedded import valkey_command
 from events.paths import DataPaths
 from events.streams import CONTROL_WORKER, market_stream
-from events.types import Bar, ControlEvent, FeedEnd, SliceEnd
+from events.journal import JournalWriter
+from events.reader import JournalReader
+from events.types import Bar, ControlEvent, FeedEnd, MarketSlice, RunStarted, SliceEnd
 from market.instruments import Instrument
+from worker.core import Core
+from worker.keeper import Keeper
+from worker.kill import KillSwitch
+from worker.machine import Machine
+from worker.orders import OrderDesk
+from worker.resume import resume
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SYMBOLS = tuple(f"SYM{letter}" for letter in "ABCDEFGH")
@@ -32,7 +41,13 @@ SESSION = 390
 
 def instrument(symbol):
     return Instrument(
-        symbol=symbol, asset_class="equity", exchange="XNYS", calendar="XNYS", currency="USD", tick=0.01, volume_unit="shares"
+        symbol=symbol,
+        asset_class="equity",
+        exchange="XNYS",
+        calendar="XNYS",
+        currency="USD",
+        tick=0.01,
+        volume_unit="shares",
     )
 
 
@@ -40,15 +55,23 @@ def configuration(version=1, symbols=SYMBOLS, waits=False, **limits):
     settings = load_settings()
     settings = msgspec.structs.replace(settings, limits=msgspec.structs.replace(settings.limits, **limits))
     return Configuration(
-        version=version, mode="PAPER", settings=settings, instruments=[instrument(symbol) for symbol in symbols],
+        version=version,
+        mode="PAPER",
+        settings=settings,
+        instruments=[instrument(symbol) for symbol in symbols],
         source=Source(feed=FEED, label="SIMULATED", detail="test", interval_s=60, waits=waits),
     )
 
 
 def configure_event(given, request_id=""):
     return ControlEvent(
-        action="configure", scope="all", target="", actor="station", reason="first configuration",
-        request_id=request_id or f"configure:{given.version}", content=msgspec.Raw(msgspec.json.encode(given)),
+        action="configure",
+        scope="all",
+        target="",
+        actor="station",
+        reason="first configuration",
+        request_id=request_id or f"configure:{given.version}",
+        content=msgspec.Raw(msgspec.json.encode(given)),
     )
 
 
@@ -80,7 +103,10 @@ def feed_entries(minutes, symbols=SYMBOLS, seed=1):
     count, closes, close_ns = 0, [], 0
     for close_ns, bars in market(minutes, symbols, seed):
         count += len(bars)
-        closes.append([("MarketEvent", bar) for bar in bars] + [("SliceEnd", SliceEnd(feed=FEED, close_ns=close_ns, bars=len(bars)))])
+        closes.append(
+            [("MarketEvent", bar) for bar in bars]
+            + [("SliceEnd", SliceEnd(feed=FEED, close_ns=close_ns, bars=len(bars)))]
+        )
     closes.append([("FeedEnd", FeedEnd(feed=FEED, bars=count, last_close_ns=close_ns))])
     return closes
 
@@ -184,3 +210,70 @@ def ask(paths, line, timeout=20):
 def data_paths(folder):
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return DataPaths(folder)
+
+
+class Bench:
+    """The core without a bus: a real journal and a real engine in a folder; ``reopen`` is a new process's start."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.journal = None
+        self.number = 0
+        self.open()
+
+    def open(self):
+        self.journal = JournalWriter(self.folder / "execution", "execution", f"run{self.number}")
+        self.number += 1
+        machine = Machine()
+        self.done = resume(machine, JournalReader(self.folder / "execution"), {"test": "same"})
+        self.switch = KillSwitch(self.folder / "kill" / "KILL")
+        self.switch.latch(machine.killed)
+        self.core = Core(machine, Keeper(self.journal), self.switch, OrderDesk(self.switch))
+        started = RunStarted(station_version="0", fingerprint={"test": "same"}, resumed_from=self.done.resumed_from, replayed=self.done.replayed)
+        self.core.note(Output("RunStarted", "worker", started))
+        if machine.engine is not None:
+            self.core.settle(resend=True)
+            self.core.reconcile()
+        return self
+
+    def crash(self):
+        """End without closing: what was not synced may still be there, as after a killed process."""
+        os.close(self.journal._fd)
+        os.close(self.journal._lock)
+        self.journal._fd = -1
+        return self.open()
+
+    def configure(self, **options):
+        self.core.apply(Output("ControlEvent", "controlroom", configure_event(configuration(**options))))
+        self.core.reconcile()
+        return self
+
+    def slices(self, minutes, seed=1, first=0, symbols=SYMBOLS):
+        position = 0
+        for number, (close_ns, bars) in enumerate(market(minutes, symbols, seed)):
+            position += len(bars) + 1
+            if number >= first:
+                yield MarketSlice(feed=FEED, position=f"{position}-0", close_ns=close_ns, bars=bars)
+
+    def trade(self, minutes, seed=1, first=0):
+        for one in self.slices(minutes, seed, first):
+            self.core.apply(Output("MarketSlice", f"feed:{FEED}", one))
+        return self
+
+    @property
+    def records(self):
+        self.core.keeper.sync()
+        return list(JournalReader(self.folder / "execution").read())
+
+    @property
+    def digest(self):
+        return self.core.machine.projection.digest.hexdigest()
+
+
+def essence(records):
+    """What two runs of the same inputs must share: types and payloads of everything that follows from inputs."""
+    return [
+        (record.type, bytes(record.payload))
+        for record in records
+        if record.agent_id != "worker" and record.type not in {"RunStarted", "SnapshotEvent", "ControlEvent", "ControlAck", "JobDue"}
+    ]

@@ -1,0 +1,101 @@
+"""A fill into the books: which strategy gets which of its lots, at what cost."""
+
+from engine.ledger import book, book_net, share_out
+from engine.orders import Order
+from engine.state import State
+from events.types import FillEvent, TradeEvent
+
+
+def split_wants(wanted: dict[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+    """Split what strategies want into lots that they cross among themselves and lots that the market must give.
+
+    Both signed; together they are ``wanted``, and the crossed ones add up to zero.
+    """
+    net = sum(wanted.values())
+    side = 1 if net > 0 else -1
+    minor = {name: lots for name, lots in wanted.items() if lots * side < 0}
+    if not minor:
+        return {}, dict(wanted)
+    major = {name: lots for name, lots in wanted.items() if lots * side > 0}
+    sizes = [abs(lots) for lots in major.values()]
+    crossed, residual = dict(minor), {}
+    for name, share in zip(major, share_out(abs(sum(minor.values())), sizes, sizes), strict=True):
+        crossed[name] = side * share
+        residual[name] = major[name] - side * share
+    return {n: q for n, q in crossed.items() if q}, {n: q for n, q in residual.items() if q}
+
+
+def book_fill(state: State, order: Order, fill: FillEvent, now_ns: int) -> TradeEvent:
+    """Book an execution into the net position, the account and the strategies' books; release what it had reserved."""
+    i = state.universe.index[order.symbol]
+    row, side = state.universe.symbols[i], order.signed
+    unit, price = state.universe.lot_sizes[i], fill.price_micro * 1e-6
+    within, beyond = _fill_shares(order, fill.lots, side)
+    shares = {name: within.get(name, 0) + beyond.get(name, 0) for name in {**within, **beyond}}
+    crossed = order.crossed if order.filled_lots == 0 else {}
+    realised: dict[str, float] = {}
+    for booked in (crossed, shares):
+        for name, lots in booked.items():
+            held = state.books[state.rows[name], i]
+            realised[name] = realised.get(name, 0.0) + book(held, lots, price, unit)
+    if order.working:
+        _release(state, i, side, (crossed, within))
+    _charge_fee(state, i, shares, fill)
+    slippage = book_net(row, state.account[0], side * fill.lots, fill.price_micro, fill.fee_micro, order.expected_price)
+    order.filled_lots += fill.lots
+    order.filled_value += fill.lots * unit * price
+    return TradeEvent(
+        engine_ns=max(now_ns, fill.broker_ns),
+        execution_id=fill.execution_id,
+        order_id=order.order_id,
+        symbol=order.symbol,
+        side=order.side,
+        lots=fill.lots,
+        quantity=fill.lots * unit,
+        price=price,
+        fee_micro=fill.fee_micro,
+        slippage=slippage,
+        lots_by_strategy={name: shares.get(name, 0) + crossed.get(name, 0) for name in {**shares, **crossed}},
+        crossed_lots=sum(q for q in crossed.values() if q > 0),
+        realised=realised,
+    )
+
+
+def release_rest(state: State, order: Order) -> None:
+    """Release what an order that works no longer had reserved and did not fill."""
+    i = state.universe.index[order.symbol]
+    crossed = order.crossed if order.filled_lots == 0 else {}
+    _release(state, i, order.signed, (crossed, order.residual))
+
+
+def _release(state: State, i: int, side: int, parts: tuple[dict[str, int], ...]) -> None:
+    """Take signed lots by strategy out of what works; crossed ones are no part of the net order, they add up to zero."""
+    net = 0
+    for part in parts:
+        for name, lots in part.items():
+            state.books[state.rows[name], i]["working"] -= lots
+            net += lots
+    state.universe.symbols[i]["working_buy" if side > 0 else "working_sell"] -= abs(net)
+
+
+def _fill_shares(order: Order, lots: int, side: int) -> tuple[dict[str, int], dict[str, int]]:
+    """Take a fill's lots from the strategies' residuals, pro rata; lots beyond the order go to the first of them.
+
+    Returns both, signed: what the order was for, and what came beyond it.
+    """
+    names = list(order.residual) or list(order.lots_by_strategy)
+    left = [abs(order.residual.get(name, 0)) for name in names]
+    amount = min(lots, sum(left))
+    within: dict[str, int] = {}
+    for name, share in zip(names, share_out(amount, left, left), strict=True):
+        if share:
+            order.residual[name] -= side * share
+            within[name] = side * share
+    return within, {names[0]: side * (lots - amount)} if lots > amount else {}
+
+
+def _charge_fee(state: State, i: int, shares: dict[str, int], fill: FillEvent) -> None:
+    """Share the fee by lots: the micro-units add up to the fee exactly."""
+    lots = [abs(q) for q in shares.values()]
+    for name, fee in zip(shares, share_out(fill.fee_micro, lots, [fill.fee_micro] * len(lots)), strict=True):
+        state.books[state.rows[name], i]["fees_micro"] += fee

@@ -1,0 +1,125 @@
+"""The compiled parts of a slice, put together so that Python crosses into compiled code few times."""
+
+from typing import Any
+
+from numba import njit
+
+from engine.decisions import decide
+from engine.kernel import mark_symbols, value_account
+from engine.outcomes import settle
+from engine.units import fill_units, size_units
+
+
+@njit(cache=True)
+def lay_bars(symbols: Any, bars: Any, opens: Any, closes: Any, placed: Any) -> None:
+    """Lay a slice over the tables: ``placed`` engine.layout.PLACED [k]; every other row has no bar.
+
+    A bar of another session than the row's last one begins a new session: the mark becomes the previous close.
+    """
+    for i in range(len(symbols)):
+        symbols[i].present = 0
+        bars[i].present = False
+    for k in range(len(placed)):
+        given = placed[k]
+        row, bar = symbols[given.row], bars[given.row]
+        bar.open, bar.high, bar.low, bar.close, bar.volume = (
+            given.open,
+            given.high,
+            given.low,
+            given.close,
+            given.volume,
+        )
+        bar.open_ns, bar.close_ns, bar.present = given.open_ns, given.close_ns, True
+        opens[given.row], closes[given.row] = given.session_open_ns, given.session_close_ns
+        if row.session_open_ns != given.session_open_ns:
+            row.previous_close = row.mark
+            row.session_open_ns, row.session_close_ns = given.session_open_ns, given.session_close_ns
+        row.present = 1
+        row.interval_ns = given.interval_ns
+
+
+@njit(cache=True)
+def fill_and_mark(  # noqa: PLR0917 - compiled code is called with positions
+    symbols: Any, bars: Any, books: Any, strategies: Any, account: Any, costs: Any, rates: Any
+) -> None:
+    """Fill the unit books at the open, take the closes as marks, value account and strategies."""
+    fill_units(symbols, bars, books, strategies, costs)
+    mark_symbols(symbols, bars, costs.volatility_bars)
+    value_account(account, symbols, books, strategies, rates)
+
+
+@njit(cache=True)
+def size_and_decide(  # noqa: PLR0917 - compiled code is called with positions
+    symbols: Any,
+    books: Any,
+    strategies: Any,
+    account: Any,
+    costs: Any,
+    limits: Any,
+    rates: Any,
+    now_ns: int,
+    blocked: bool,  # noqa: FBT001 - compiled
+    wants: Any,
+    masks: Any,
+    values: Any,
+    limits_met: Any,
+) -> int:
+    """Size the unit books and, unless blocked, decide for the account; return how many symbols have something to say."""
+    size_units(symbols, books, strategies, limits, rates, costs.symbol_budget)
+    if blocked:
+        return 0
+    said: int = decide(
+        symbols,
+        books,
+        strategies,
+        account,
+        limits,
+        rates,
+        costs.symbol_budget,
+        now_ns,
+        wants,
+        masks,
+        values,
+        limits_met,
+    )
+    return said
+
+
+@njit(cache=True)
+def select(closed: Any, rows: Any) -> tuple[int, int]:
+    """Write where an interval's bars [2, n] are present into ``rows`` bool [2, n]; return how many of each."""
+    earlier, now = 0, 0
+    for i in range(closed.shape[1]):
+        rows[0, i] = closed[0, i].present
+        rows[1, i] = closed[1, i].present
+        earlier += rows[0, i]
+        now += rows[1, i]
+    return earlier, now
+
+
+@njit(cache=True)
+def take_targets(  # noqa: PLR0917 - compiled code is called with positions
+    books: Any,
+    closed: Any,
+    bars: Any,
+    targets: Any,
+    scores: Any,
+    horizon: int,
+    turned: Any,
+    before: Any,
+    settled: Any,
+    outcomes: Any,
+) -> tuple[int, int]:
+    """Take a policy's new targets into one strategy's books [n] and settle its outcomes.
+
+    Returns how many targets turned (rows in ``turned`` i8 [n], their old targets in ``before`` f8 [n]) and how many
+    outcomes settled (engine/outcomes.py).
+    """
+    count = 0
+    for i in range(len(closed)):
+        if closed[i] and books[i].target != targets[i]:
+            turned[count] = i
+            before[count] = books[i].target
+            books[i].target = targets[i]
+            count += 1
+    return count, settle(books, closed, bars, scores, horizon, settled, outcomes)

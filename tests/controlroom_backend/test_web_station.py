@@ -1,0 +1,122 @@
+"""Real Daphne over a real socket: what a browser gets while the station around it falls apart."""
+
+import json
+import re
+import socket
+from contextlib import closing
+from http.client import HTTPConnection
+from http.cookies import SimpleCookie
+from urllib.parse import urlencode
+
+import pytest
+
+pytestmark = pytest.mark.station
+
+
+class Browser:
+    """Cookies and form tokens, nothing else."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.cookies: dict[str, str] = {}
+
+    def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        return self._ask("GET", path, None, headers)
+
+    def post(self, path: str, **fields: str) -> tuple[int, dict[str, str], bytes]:
+        data = urlencode(fields | {"csrfmiddlewaretoken": self.cookies["station_csrf"]})
+        return self._ask("POST", path, data, {"Content-Type": "application/x-www-form-urlencoded"})
+
+    def _ask(
+        self, method: str, path: str, data: str | None, headers: dict[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        with closing(connection):
+            connection.request(method, path, data, {"Cookie": cookie} | headers)
+            answer = connection.getresponse()
+            for name, value in answer.getheaders():
+                if name.lower() == "set-cookie":
+                    self.cookies |= {key: found.value for key, found in SimpleCookie(value).items()}
+            return answer.status, dict(answer.getheaders()), answer.read()
+
+
+@pytest.fixture
+def browser(paths, processes, until) -> Browser:
+    """A browser before a freshly started control room."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    processes.run("manage.py", "migrate", "-v0")
+    processes.run("manage.py", "first_run")
+    daphne = ("-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "--no-server-name", "controlroom.asgi:application")
+    processes.start(*daphne)
+    made = Browser(port)
+
+    def answers() -> bool:
+        try:
+            return made.get("/healthz")[0] == 200
+        except OSError:
+            return False
+
+    until(answers, "the control room answers")
+    return made
+
+
+def sign_in(browser: Browser, paths) -> None:
+    shown = dict(line.split(": ", 1) for line in (paths.secrets / "first-login").read_text().splitlines())
+    browser.get("/login")
+    status, headers, _ = browser.post("/login", username=shown["user"], password=shown["password"])
+    assert (status, headers["Location"]) == (302, "/first-password")
+    browser.get("/first-password")
+    own = "a-password-of-my-own-17"
+    status, headers, _ = browser.post("/first-password", current=shown["password"], new=own, again=own)
+    assert (status, headers["Location"]) == (302, "/")
+
+
+def test_first_login_then_kill_with_the_database_moved_away(browser, paths):
+    sign_in(browser, paths)
+    for file in paths.root.glob("django.sqlite3*"):
+        file.rename(paths.root / f"away-{file.name}")
+    paths.database.mkdir()  # whatever is opened in its place fails
+    status, headers, _ = browser.post("/kill", scope="all", next="/orders/")
+    assert status == 303
+    [line] = [json.loads(line) for line in paths.kill_file.read_text().splitlines()]
+    assert (line["scope"], line["actor"]) == ("all", "operator")
+    status, _, page = browser.get(headers["Location"])
+    assert status == 200
+    assert b"Kill sent" in page
+    status, _, page = browser.get("/system/")
+    assert status == 500
+    assert b"What still works" in page
+    assert browser.get("/healthz")[0] == 200
+    assert not re.search("a-password-of-my-own-17", (paths.root / "processes.log").read_text())
+
+
+def test_what_a_browser_loads_is_served_here_and_nothing_may_be_inline(browser):
+    for name in ("htmx.min.js", "plotly.min.js", "uplot.min.js", "uplot.min.css"):
+        status, headers, content = browser.get(f"/static/vendor/{name}")
+        assert status == 200
+        assert len(content) > 1000
+        assert ("css" if name.endswith("css") else "javascript") in headers["Content-Type"]
+    status, headers, page = browser.get("/login")
+    policy = headers["Content-Security-Policy"]
+    assert status == 200
+    assert "unsafe-inline" not in policy
+    assert "script-src 'self';" in policy
+    assert f"connect-src 'self' ws://127.0.0.1:{browser.port}" in policy
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
+    assert b"style=" not in page
+    assert b"<script>" not in page
+
+
+def test_another_hosts_name_is_not_answered(browser):
+    assert browser.get("/login", Host="evil.example")[0] == 400
+
+
+def test_the_secret_key_is_private_and_the_same_for_every_process(browser, paths):
+    key = paths.secrets / "django-key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert len(key.read_text()) > 40

@@ -1,0 +1,203 @@
+"""Every way to kill, in every state of the worker; what lifts it, and what does not."""
+
+import json
+import os
+import time
+
+import msgspec
+import pytest
+from worker_station import configuration, configure_event, feed_entries
+
+from events.bus import publish
+from events.codec import decode_payload, envelope
+from events.reader import JournalReader
+from events.streams import REQUEST_KILL
+from events.types import ControlEvent
+from worker.release import make_entry
+
+
+def by_file(paths, bus, worker):
+    paths.kill_file.parent.mkdir(mode=0o700, exist_ok=True)
+    paths.kill_file.write_bytes(
+        json.dumps({"scope": "all", "target": "", "actor": "shell", "reason": "test", "request_id": "f1", "ts_ns": 1}).encode() + b"\n"
+    )
+
+
+def by_garbage_file(paths, bus, worker):
+    paths.kill_file.parent.mkdir(mode=0o700, exist_ok=True)
+    paths.kill_file.write_bytes(b"?")
+
+
+def by_socket(paths, bus, worker):
+    assert worker.ask(op="kill", scope="all", target="", actor="a", reason="r")["ok"]
+
+
+def by_bus(paths, bus, worker):
+    event = ControlEvent(action="kill", scope="account", target="paper", actor="web", reason="r", request_id="b1")
+    publish(bus.web, REQUEST_KILL, envelope("ControlEvent", "web", event, time.time_ns()))
+
+
+def by_garbage_on_the_bus(paths, bus, worker):
+    publish(bus.web, REQUEST_KILL, b"garbage")
+
+
+WAYS = [by_file, by_garbage_file, by_socket, by_bus, by_garbage_on_the_bus]
+
+
+def seal(paths):
+    file = paths.secrets / "release.json"
+    file.write_bytes(msgspec.json.encode({"operator": make_entry("right")}))
+    file.chmod(0o600)
+
+
+def release(worker, password="right", reason="all clear"):
+    return worker.ask(op="release", user="operator", password=password, reason=reason)
+
+
+def active(bus, worker):
+    worker.start()
+    bus.control(configure_event(configuration()))
+    return worker.until(lambda view: view["state"] == "ACTIVE")
+
+
+def controls(paths):
+    records = JournalReader(paths.journal / "execution").read()
+    return [decode_payload("ControlEvent", r.payload).action for r in records if r.type == "ControlEvent"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_idle_worker_is_killed_stays_killed_over_restarts_and_is_released_by_the_password(paths, bus, worker, way):
+    active(bus, worker)
+    way(paths, bus, worker)
+    worker.until(lambda view: view["killed"] == ["all"])
+    worker.kill9()
+    paths.kill_file.unlink(missing_ok=True)
+    worker.start()
+    view = worker.until(lambda view: view["killed"] == ["all"])
+    assert view["state"] == "ACTIVE"
+    seal(paths)
+    assert "wrong" in release(worker, password="guess")["reason"]
+    assert worker.ask(op="status")["killed"] == ["all"]
+    assert release(worker) == {"ok": True, "reason": ""}
+    worker.until(lambda view: view["killed"] == [])
+    worker.stop()
+    assert "kill" in controls(paths)
+    assert "release" in controls(paths)
+    worker.start()
+    worker.until(lambda view: view["killed"] == [] and view["state"] == "ACTIVE")
+
+
+@pytest.mark.parametrize("way", [by_file, by_socket, by_bus])
+def test_an_unconfigured_worker_is_killed_and_its_first_configuration_finds_it_so(paths, bus, worker, way):
+    worker.start()
+    worker.until(lambda view: view["state"] == "UNCONFIGURED")
+    way(paths, bus, worker)
+    worker.until(lambda view: view["killed"] == ["all"])
+    bus.control(configure_event(configuration()))
+    worker.until(lambda view: view["state"] == "ACTIVE")
+    for close in feed_entries(200):
+        bus.send_close(close)
+    view = worker.until(lambda view: view["source"]["ended"])
+    assert view["killed"] == ["all"]
+    assert view["counts"]["orders"] == 0
+
+
+def test_a_kill_without_a_bus_cancels_and_blocks(paths, bus, worker):
+    active(bus, worker)
+    bus.stop()
+    try:
+        answer = worker.ask(op="kill", scope="all", target="", actor="a", reason="r")
+        assert answer["ok"]
+        assert answer["persisted"]
+        assert worker.ask(op="status")["killed"] == ["all"]
+    finally:
+        bus.start()
+
+
+def test_working_orders_are_cancelled_and_positions_kept(paths, bus, worker):
+    active(bus, worker)
+    closes = feed_entries(250)
+    for close in closes:
+        bus.send_close(close)
+        view = worker.ask(op="status")
+        if view["open_orders"] and view["positions"]:
+            break
+    before = worker.until(lambda view: view["open_orders"])
+    answer = worker.ask(op="kill", scope="all", target="", actor="a", reason="r")
+    assert answer["canceled"] == len(before["open_orders"])
+    view = worker.until(lambda view: not view["open_orders"])
+    assert {s: p["lots"] for s, p in view["positions"].items()} == {s: p["lots"] for s, p in before["positions"].items()}
+    canceled = [order for order in view["orders"] if order["state"] == "CANCELED"]
+    assert len(canceled) == answer["canceled"]
+
+
+@pytest.mark.parametrize(("scope", "target"), [("strategy", "mean_reversion"), ("symbol", "SYMA")])
+def test_a_scope_stops_only_itself(paths, bus, worker, scope, target):
+    active(bus, worker)
+    assert worker.ask(op="kill", scope=scope, target=target, actor="a", reason="r")["killed"] == [f"{scope}:{target}"]
+    for close in feed_entries(300):
+        bus.send_close(close)
+    view = worker.until(lambda view: view["source"]["ended"])
+    assert view["killed"] == [f"{scope}:{target}"]
+    assert view["counts"]["orders"] > 0
+    worker.stop()
+    records = JournalReader(paths.journal / "execution").read()
+    intents = [
+        order
+        for r in records
+        if r.type == "OrderEvent" and (order := decode_payload("OrderEvent", r.payload)).state == "INTENT"
+    ]
+    assert not [o for o in intents if o.symbol == target or target in o.lots_by_strategy]
+
+
+def test_a_drill_changes_nothing(paths, bus, worker):
+    active(bus, worker)
+    assert worker.ask(op="kill", scope="all", target="", actor="a", reason="r", drill=True)["ok"]
+    view = worker.ask(op="status")
+    assert view["killed"] == []
+    assert not paths.kill_file.exists()
+
+
+def test_the_same_request_by_file_socket_and_bus_is_journaled_once(paths, bus, worker):
+    active(bus, worker)
+    event = ControlEvent(action="kill", scope="all", target="", actor="web", reason="r", request_id="same")
+    paths.kill_file.parent.mkdir(mode=0o700, exist_ok=True)
+    line = {"scope": "all", "target": "", "actor": "web", "reason": "r", "request_id": "same", "ts_ns": 1}
+    paths.kill_file.write_bytes(json.dumps(line).encode() + b"\n")
+    worker.ask(op="kill", **line)
+    publish(bus.web, REQUEST_KILL, envelope("ControlEvent", "web", event, time.time_ns()))
+    worker.until(lambda view: view["killed"] == ["all"])
+    time.sleep(0.3)
+    worker.stop()
+    assert controls(paths).count("kill") == 1
+
+
+def test_a_late_copy_on_the_bus_does_not_undo_a_release(paths, bus, worker):
+    active(bus, worker)
+    worker.ask(op="kill", scope="all", target="", actor="web", reason="r", request_id="same")
+    worker.until(lambda view: view["killed"] == ["all"])
+    seal(paths)
+    assert release(worker)["ok"]
+    event = ControlEvent(action="kill", scope="all", target="", actor="web", reason="r", request_id="same")
+    publish(bus.web, REQUEST_KILL, envelope("ControlEvent", "web", event, time.time_ns()))
+    time.sleep(0.3)
+    assert worker.ask(op="status")["killed"] == []
+
+
+def test_a_release_without_a_reason_or_by_the_bus_is_refused(paths, bus, worker):
+    active(bus, worker)
+    by_socket(paths, bus, worker)
+    seal(paths)
+    assert "reason" in release(worker, reason=" ")["reason"]
+    event = ControlEvent(action="release", scope="all", target="", actor="a", reason="r", request_id="r1")
+    bus.control(event)
+    time.sleep(0.2)
+    assert worker.ask(op="status")["killed"] == ["all"]
+
+
+def test_garbage_on_the_socket_hurts_nobody(paths, bus, worker):
+    active(bus, worker)
+    assert worker.ask(op="destroy")["ok"] is False
+    assert worker.ask()["ok"] is False
+    assert worker.ask(op="status")["state"] == "ACTIVE"
+    assert os.stat(paths.socket("worker")).st_mode & 0o077 == 0
