@@ -10,7 +10,7 @@ from django.conf import settings
 from agents import actions
 
 
-@shared_task(queue="models", ignore_result=True)  # type: ignore[untyped-decorator] # celery ships no types
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator] # celery ships no types
 def refit_calibrators(job_id: int) -> bool:
     """Fit the calibrators of one occurrence; a second ring for the same job does nothing."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

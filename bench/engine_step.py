@@ -1,7 +1,7 @@
 """One engine step on one bar: four policies, breakers, checks, ledger, fills and journal encoding.
 
-The reference of the same run is one compiled policy call, since that is what a step cannot do without. Bars are a seeded
-random walk of fifteen minutes, as long as the longest interval of the policies, so that all four run on every bar.
+The reference of the same run is one compiled policy call, since that is what a step cannot do without. Bars are a
+seeded random walk of fifteen minutes, as long as the longest interval of the policies: all four run on every bar.
 """
 
 import argparse

@@ -4,12 +4,13 @@ Threads, not processes: a killed worker leaves no orphan behind, and numba's poo
 """
 
 import importlib
+import logging
 import os
 import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_init
+from celery.signals import setup_logging, worker_init, worker_ready
 from kombu.entity import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlroom.settings")
@@ -37,6 +38,7 @@ app.conf.update(
     task_default_queue="models",
     task_default_exchange="models",
     task_default_routing_key="models",
+    task_routes={"agents.tasks.*": {"queue": "models"}, "controlroom.relay.tasks.*": {"queue": "models"}},
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
@@ -67,5 +69,20 @@ def _warm(**_signal: Any) -> None:
     importlib.import_module("scipy.optimize")
 
 
+def _ring(**_signal: Any) -> None:
+    """Look at once for jobs that a worker before this one left; the schedule would find them later."""
+    from django.db import Error, connection  # noqa: PLC0415 - a client that only rings needs no database
+
+    from controlroom.relay.doorbell import ring_waiting  # noqa: PLC0415 - it needs this module
+
+    try:
+        ring_waiting()
+    except Error as error:
+        logging.getLogger(__name__).warning("jobs cannot be looked for yet (%s)", error)
+    finally:
+        connection.close()
+
+
 setup_logging.connect(_logging)
 worker_init.connect(_warm)
+worker_ready.connect(_ring)

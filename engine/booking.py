@@ -69,7 +69,7 @@ def release_rest(state: State, order: Order) -> None:
 
 
 def _release(state: State, i: int, side: int, parts: tuple[dict[str, int], ...]) -> None:
-    """Take signed lots by strategy out of what works; crossed ones are no part of the net order, they add up to zero."""
+    """Take signed lots by strategy out of what works; crossed ones add up to zero, the net order has none of them."""
     net = 0
     for part in parts:
         for name, lots in part.items():

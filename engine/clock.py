@@ -32,11 +32,7 @@ class Clock:
 
     def start(self, now_ns: int) -> list[Output]:
         """Enter the phases of the first instant; they bring no job, since nothing was before."""
-        outputs: list[Output] = []
-        for calendar in self.universe.calendars:
-            if calendar not in self.phases:
-                outputs.append(self._enter(calendar, now_ns))
-        return outputs
+        return [self._enter(calendar, now_ns) for calendar in self.universe.calendars if calendar not in self.phases]
 
     def next_instant(self) -> int | None:
         """Return the next phase edge."""
@@ -67,7 +63,7 @@ class Clock:
         )
 
     def _jobs(self, calendar: str, edge_ns: int, outcomes: int) -> list[Output]:
-        """Name the jobs of a phase. A refit that could learn next to nothing is left out: its inputs are the same but for a few."""
+        """Name the jobs of a phase; a refit that could learn next to nothing is left out."""
         outputs: list[Output] = []
         for job in jobs_due(calendar, self.phases[calendar]):
             if job.name == "refit_calibrators":

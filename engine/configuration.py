@@ -1,5 +1,6 @@
 """The complete configuration of a station: one versioned snapshot, journaled as an input of the engine."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -89,7 +90,7 @@ def load_settings(override: Path | None = None) -> Settings:
         settings = msgspec.convert(merged, Settings)
     except msgspec.ValidationError as error:
         raise SettingsError(f"settings {name}: {error}") from error
-    _check(settings, name)
+    check_settings(settings, name)
     return settings
 
 
@@ -101,9 +102,56 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> None:
             base[key] = value
 
 
-def _check(settings: Settings, name: str) -> None:
+def check_settings(settings: Settings, name: str) -> None:
+    """Refuse settings that no station may run under; ``name`` is the file's, for the sentence.
+
+    Raises
+    ------
+    SettingsError
+        naming the first field that is out of range, unknown or at odds with another.
+    """
+    for field, value, low, high in _ranges(settings):
+        if not low <= value <= high:
+            raise SettingsError(f"settings {name}: {field} = {value} is outside {low:g} to {high:g}")
+    limits = settings.limits
+    if not limits.drawdown_warning <= limits.drawdown_reducing <= limits.drawdown_halted:
+        raise SettingsError(
+            f"settings {name}: limits.drawdown_warning <= drawdown_reducing <= drawdown_halted does not hold "
+            f"({limits.drawdown_warning}, {limits.drawdown_reducing}, {limits.drawdown_halted})"
+        )
+    if not re.fullmatch("[A-Z]{3,5}", settings.account.currency):
+        raise SettingsError(
+            f"settings {name}: account.currency = {settings.account.currency!r} is not three to five capital letters"
+        )
+    _check_strategies(settings, name)
+
+
+def _check_strategies(settings: Settings, name: str) -> None:
+    from agents.strategies import STRATEGIES, ParameterError, parameter_array  # noqa: PLC0415 - compiled code is slow to load
+
+    policies = {policy.name: policy for policy in STRATEGIES}
+    for section, given in (("weights", settings.weights), ("strategies", settings.strategies)):
+        for strategy in given:
+            if strategy not in policies:
+                raise SettingsError(
+                    f"settings {name}: {section}.{strategy} names no strategy; there are {', '.join(policies)}"
+                )
+    for strategy, parameters in settings.strategies.items():
+        try:
+            parameter_array(policies[strategy], parameters)
+        except ParameterError as error:
+            raise SettingsError(f"settings {name}: strategies.{error}") from error
+
+
+def _ranges(settings: Settings) -> list[tuple[str, float, float, float]]:
+    """Return every number with the lowest and highest value that it may have."""
     limits, costs = settings.limits, settings.costs
-    ranges: list[tuple[str, float, float, float]] = [
+    shares = ("max_position", "max_strategy", "max_gross", "max_net")
+    fractions = (
+        "price_collar", "daily_loss", "drawdown_warning", "drawdown_reducing", "drawdown_halted", "stance_low",
+        "no_trade_band",
+    )  # fmt: skip
+    return [
         ("account.initial_cash", settings.account.initial_cash, 1.0, 1e9),
         ("costs.fee_bps", costs.fee_bps, 0.0, 1000.0),
         ("costs.half_spread_bps", costs.half_spread_bps, 0.0, 1000.0),
@@ -113,9 +161,8 @@ def _check(settings: Settings, name: str) -> None:
         ("costs.symbol_budget", costs.symbol_budget, 0.0, 1.0),
         ("limits.max_order_value", limits.max_order_value, 0.0, 1e12),
         ("limits.max_order_lots", limits.max_order_lots, 0, 1e15),
-        *((f"limits.{field}", getattr(limits, field), 0.0, 10.0) for field in ("max_position", "max_strategy", "max_gross", "max_net")),
-        *((f"limits.{field}", getattr(limits, field), 0.0, 1.0) for field in ("price_collar", "daily_loss", "drawdown_warning",
-          "drawdown_reducing", "drawdown_halted", "stance_low", "no_trade_band")),
+        *((f"limits.{field}", getattr(limits, field), 0.0, 10.0) for field in shares),
+        *((f"limits.{field}", getattr(limits, field), 0.0, 1.0) for field in fractions),
         ("limits.stale_after_s", limits.stale_after_s, 0.0, 86400.0),
         ("limits.strategy_rate", limits.strategy_rate, 0.01, 1000.0),
         ("limits.station_rate", limits.station_rate, 0.01, 1000.0),
@@ -123,12 +170,4 @@ def _check(settings: Settings, name: str) -> None:
         ("limits.stance_high", limits.stance_high, 1.0, 2.0),
         *((f"weights.{strategy}", weight, 0.0, 1.0) for strategy, weight in settings.weights.items()),
         ("sum of weights", sum(settings.weights.values()), 0.0, 1.0 + 1e-12),
-    ]  # fmt: skip
-    for field, value, low, high in ranges:
-        if not low <= value <= high:
-            raise SettingsError(f"settings {name}: {field} = {value} is outside {low:g} to {high:g}")
-    if not limits.drawdown_warning <= limits.drawdown_reducing <= limits.drawdown_halted:
-        raise SettingsError(
-            f"settings {name}: limits.drawdown_warning <= drawdown_reducing <= drawdown_halted does not hold "
-            f"({limits.drawdown_warning}, {limits.drawdown_reducing}, {limits.drawdown_halted})"
-        )
+    ]

@@ -1,15 +1,17 @@
 """Trading states, the kill latch and the breakers: who may do what, and what follows."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 import msgspec
+import numpy as np
 
-from agents.strategies import ParameterError
 from engine import execution
+from engine.configuration import check_settings
 from engine.layout import ACTIVE, HALTED, REDUCING, STATES, UNCONFIGURED
 from engine.output import Output, say
 from engine.state import State, apply_settings, extend
 from events.types import ControlAck, ControlEvent, RiskAlert, StateEvent
+from market.instruments import Instrument
 from risk import breakers
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ class Control:
         """Do what a person asked, or say why not; every answer is a ControlAck."""
         handler = {
             "configure": self._configure, "kill": self._kill, "release": self._release, "enable": self._enable,
-            "pause": self._pause, "reconciled": self._reconciled, "unreconciled": self._unreconciled, "halt": self._halt,
+            "pause": self._pause, "reconciled": self._reconciled, "unreconciled": self._unreconciled,
+            "halt": self._halt,
         }.get(event.action)  # fmt: skip
         if handler is None:
             return [self._ack(engine, event, f"action {event.action} is not for the engine")]
@@ -45,17 +48,24 @@ class Control:
     @staticmethod
     def _ack(engine: "Engine", event: ControlEvent, refused: str) -> Output:
         return say("ControlAck", ControlAck(
-            engine_ns=engine.now_ns, request_id=event.request_id, action=event.action, accepted=not refused, reason=refused,
+            engine_ns=engine.now_ns, request_id=event.request_id, action=event.action, accepted=not refused,
+            reason=refused,
         ))  # fmt: skip
 
     def _station(self, state: State) -> tuple[str, tuple[str, ...]]:
         return STATES[int(state.account[0]["state"])], tuple(self.killed)
 
     def _state_event(self, state: State, previous: str, cause: str) -> Output:
-        return say("StateEvent", StateEvent(
-            engine_ns=int(state.account[0]["engine_ns"]), state=STATES[int(state.account[0]["state"])] if state.account[0]["state"] else "HALTED",
-            previous=previous, killed=list(self.killed), cause=cause,
-        ))  # fmt: skip
+        account = state.account[0]
+        named = STATES[int(account["state"])] if account["state"] != UNCONFIGURED else "HALTED"
+        event = StateEvent(
+            engine_ns=int(account["engine_ns"]),
+            state=cast("Literal['ACTIVE', 'REDUCING', 'HALTED', 'MAINTENANCE']", named),
+            previous=previous,
+            killed=list(self.killed),
+            cause=cause,
+        )
+        return say("StateEvent", event)
 
     # --- acts ---------------------------------------------------------------------------------------------------------
 
@@ -66,12 +76,14 @@ class Control:
             configuration = configuration_of(event)
             if configuration.version < engine.state.version:
                 return f"version {configuration.version} is older than {engine.state.version} in force", []
+            check_settings(configuration.settings, f"of configuration {configuration.version}")
             if configuration.instruments == engine.state.universe.instruments:
                 apply_settings(engine.state, configuration)
             else:
                 engine.reconfigured(extend(engine.state, configuration))
-        except (msgspec.MsgspecError, ParameterError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError) as error:
             return f"configuration refused: {error}", []
+        engine.settings_changed()
         self._latch(engine.state)
         account = engine.state.account[0]
         if account["state"] == UNCONFIGURED:
@@ -96,17 +108,26 @@ class Control:
         if scope not in self.killed:
             self.killed.append(scope)
         self._latch(engine.state)
+        _drop_crossings(engine.state, event)
         orders = [order for order in engine.open_orders() if _in_scope(event, order.symbol, order.lots_by_strategy)]
         return "", execution.cancel(engine.state, orders, engine.now_ns, f"killed by {event.actor}")
 
     def _release(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
-        """Leave KILLED, HALTED or REDUCING: only a person does, and the breakers start from what that person accepted."""
+        """Leave KILLED, HALTED or REDUCING: only a person does; breakers start from the equity accepted."""
         if not event.reason.strip():
             return "reason is empty; a release says why", []
+        refused = _unknown(engine.state, event)
+        if refused:
+            return refused, []
         state, account = engine.state, engine.state.account[0]
-        self.killed = [] if event.scope in {"all", "account"} else [k for k in self.killed if k != _scope(event)]
+        everything = event.scope in {"all", "account"}
+        self.killed = [] if everything else [k for k in self.killed if k != _scope(event)]
         self._latch(state)
-        if event.scope in {"all", "account"} and account["state"] in {HALTED, REDUCING}:
+        if event.scope == "symbol":
+            state.universe.symbols[state.universe.index[event.target]]["halted"] = 0
+        if everything:
+            state.universe.symbols["halted"] = 0
+        if everything and account["state"] in {HALTED, REDUCING}:
             account["state"] = ACTIVE
             account["breaker_high_water"] = account["breaker_day_start"] = account["equity"]
             self.warned = False
@@ -138,12 +159,20 @@ class Control:
 
     @staticmethod
     def _halt(engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
-        if event.scope == "symbol" and event.target in engine.state.universe.index:
-            engine.state.universe.symbols[engine.state.universe.index[event.target]]["halted"] = 1
-            return "", []
-        engine.state.account[0]["state"] = HALTED
-        orders = engine.open_orders()
-        return "", execution.cancel(engine.state, orders, engine.now_ns, "halted")
+        """Halt a symbol or the station: nothing new, what works is cancelled."""
+        if event.scope == "strategy":
+            return "scope strategy cannot be halted; allowed are all, account and symbol", []
+        refused = _unknown(engine.state, event)
+        if refused:
+            return refused, []
+        state = engine.state
+        if event.scope == "symbol":
+            state.universe.symbols[state.universe.index[event.target]]["halted"] = 1
+        else:
+            state.account[0]["state"] = HALTED
+        _drop_crossings(state, event)
+        orders = [order for order in engine.open_orders() if _in_scope(event, order.symbol, order.lots_by_strategy)]
+        return "", execution.cancel(state, orders, engine.now_ns, f"halted by {event.actor}")
 
     def _latch(self, state: State) -> None:
         """Write the kill latch into the tables that the checks read."""
@@ -180,15 +209,22 @@ class Control:
             self._state_event(state, previous, cause),
             _breaker_alert(now_ns, rule, "critical", value, limit, STATES[wanted]),
         ]
-        if wanted == HALTED:
-            outputs += execution.cancel(state, list(state.orders.values()), now_ns, cause)
-        return outputs
+        orders = list(state.orders.values()) if wanted == HALTED else execution.raising_orders(state)
+        return outputs + execution.cancel(state, orders, now_ns, cause)
 
 
-def _breaker_alert(now_ns: int, rule: str, severity: str, value: float, limit: float, did: str) -> Output:
-    message = f"{rule} {value:.2%} is beyond {limit:.2%}: {did}"
-    return say("RiskAlert", RiskAlert(engine_ns=now_ns, rule=rule, severity=severity, scope="account", message=message,  # type: ignore[arg-type]
-                                         numbers={"value": value, "limit": limit}))  # fmt: skip
+def _breaker_alert(  # noqa: PLR0917 - one line of numbers
+    now_ns: int, rule: str, severity: Literal["warning", "critical"], value: float, limit: float, did: str
+) -> Output:
+    alert = RiskAlert(
+        engine_ns=now_ns,
+        rule=rule,
+        severity=severity,
+        scope="account",
+        message=f"{rule} {value:.2%} is beyond {limit:.2%}: {did}",
+        numbers={"value": value, "limit": limit},
+    )
+    return say("RiskAlert", alert)
 
 
 def _scope(event: ControlEvent) -> str:
@@ -207,3 +243,21 @@ def _in_scope(event: ControlEvent, symbol: str, strategies: dict[str, int]) -> b
     if event.scope == "symbol":
         return symbol == event.target
     return event.scope != "strategy" or event.target in strategies
+
+
+def _drop_crossings(state: State, event: ControlEvent) -> None:
+    """Forget the lots that strategies in scope wait to cross, and those on the other side of them."""
+    if not state.crossing:
+        return
+    crossing = state.books["crossing"]
+    wanted = [_in_scope(event, i.symbol, _waiting(state, column)) for i, column in _columns(state)]
+    crossing[:, np.array(wanted, dtype=np.bool_)] = 0
+    state.crossing = bool(crossing.any())
+
+
+def _columns(state: State) -> list[tuple[Instrument, list[int]]]:
+    return list(zip(state.universe.instruments, state.books["crossing"].T.tolist(), strict=True))
+
+
+def _waiting(state: State, column: list[int]) -> dict[str, int]:
+    return {name: lots for name, lots in zip(state.names, column, strict=True) if lots}

@@ -68,7 +68,7 @@ def value_per_lot(row: Any, rates: Any) -> float:
 
 @njit(cache=True)
 def commitments(symbols: Any, books: Any, rates: Any, totals: Any, exposures: Any) -> None:
-    """Sum what is held and what works into ``totals`` f8 [3] and each strategy's gross exposure into ``exposures`` f8 [s]."""
+    """Sum what is held and works into ``totals`` f8 [3], each strategy's gross exposure into ``exposures`` f8 [s]."""
     totals[:] = 0.0
     exposures[:] = 0.0
     for i in range(len(symbols)):
@@ -96,8 +96,8 @@ def size_symbol(  # noqa: PLR0917 - compiled code is called with positions
 ) -> None:
     """Write each strategy's wanted change in lots of symbol i into ``deltas`` [s].
 
-    lots = trunc(target x stance x weight x equity x symbol budget / price / lot); nothing inside the no-trade band, except
-    that a target of exactly zero always closes.
+    lots = trunc(target x stance x weight x equity x symbol budget / price / lot); nothing inside the no-trade band,
+    except that a target of exactly zero always closes.
     """
     row = symbols[i]
     price = row.mark * rates[row.currency]
@@ -194,8 +194,8 @@ def judge_symbol(  # noqa: PLR0917 - compiled code is called with positions
     mask = check_exposure(mask, account, row, net, price, reserved, limits, values, limits_met)
     limit = limits.max_strategy * account.equity
     mask = _check_strategies(mask, i, deltas, books, exposures, limit, value_per_lot(row, rates), values, limits_met)
-    mask = _take_tokens(mask, deltas, strategies, account, limits, now_ns, len(symbols), values, limits_met)
-    return mask
+    denied: int = _take_tokens(mask, deltas, strategies, account, limits, now_ns, len(symbols), values, limits_met)
+    return denied
 
 
 @njit(cache=True)
@@ -271,8 +271,8 @@ def decide(  # noqa: PLR0917 - compiled code is called with positions
     """Size, net and judge every symbol that has a bar in this slice; return how many have something to say.
 
     wants i8 [n, s]: signed lots by strategy; masks i8 [n]: NOTHING wanted, CROSSED among strategies with no net order,
-    ALLOWED, else the denials' bits; values, limits_met f8 [n, codes]: the numbers that decided. What is crossed or allowed
-    has been reserved on return.
+    ALLOWED, else the denials' bits; values, limits_met f8 [n, codes]: the numbers that decided. What is crossed or
+    allowed has been reserved on return.
     """
     totals, exposures = np.zeros(3), np.zeros(len(strategies))
     commitments(symbols, books, rates, totals, exposures)

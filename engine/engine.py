@@ -111,8 +111,7 @@ class Engine:
         if not self.state.orders:
             return []
         working = [order for order in self.open_orders() if order.state in FILLABLE]
-        universe = self.state.universe
-        return market_fills(working, universe.index, universe.symbols, universe.bars, self._costs, broker)
+        return market_fills(working, self.state.universe, self._costs, broker)
 
     def on_slice(self, market: MarketSlice) -> list[Output]:
         """Take all bars of one close and say what follows from them."""
@@ -205,8 +204,8 @@ class Engine:
             self._turned, self._before, self._settled, self._outcomes,
         )  # fmt: skip
         outputs = [self._outcome(s, k, now_ns) for k in range(settled)]
-        for k in range(turned):
-            outputs.append(self._signal(s, int(self._turned[k]), float(self._before[k]), now_ns))
+        rows, before = self._turned[:turned].tolist(), self._before[:turned].tolist()
+        outputs += [self._signal(s, i, old, now_ns) for i, old in zip(rows, before, strict=True)]
         return outputs
 
     def _outcome(self, s: int, k: int, now_ns: int) -> Output:

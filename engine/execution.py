@@ -4,7 +4,7 @@ import numpy as np
 
 from engine.booking import book_fill, release_rest, split_wants
 from engine.ledger import book
-from engine.orders import ImpossibleTransition, Order
+from engine.orders import ImpossibleTransitionError, Order
 from engine.output import Output, say
 from engine.state import REMEMBERED, State
 from events.types import BrokerEvent, Denial, FillEvent, OrderEvent, RiskAlert, TradeEvent
@@ -87,7 +87,9 @@ def _count_denial(state: State, order: Order, code: int, now_ns: int) -> list[Ou
         if row["denial_run"] >= allowed and row["enabled"]:
             row["enabled"] = 0
             met = f"{name} met {Code(code).name} {allowed} times in a row"
-            alert = _alert(now_ns, "REPEATED_DENIAL", f"strategy:{name}", f"{met}: it may only reduce until a person enables it")
+            alert = _alert(
+                now_ns, "REPEATED_DENIAL", f"strategy:{name}", f"{met}: it may only reduce until a person enables it"
+            )
             outputs.append(alert)
     return outputs
 
@@ -107,7 +109,9 @@ def on_fill(state: State, fill: FillEvent, now_ns: int) -> list[Output]:
         return []
     if fill.symbol != order.symbol or fill.side != order.side or fill.lots < 1 or fill.price_micro < 1:
         said = f"{fill.side} {fill.lots} {fill.symbol} at {fill.price_micro} micro-units"
-        return _strange_fill(state, fill, now_ns, f"execution {fill.execution_id} ({said}) does not fit order {order.order_id}")
+        return _strange_fill(
+            state, fill, now_ns, f"execution {fill.execution_id} ({said}) does not fit order {order.order_id}"
+        )
     order.executions.append(key)
     was_working = order.working
     outputs = [say("TradeEvent", book_fill(state, order, fill, now_ns))]
@@ -145,7 +149,7 @@ def move(state: State, order: Order, to: str, now_ns: int, reason: str = "") -> 
     was_working = order.working
     try:
         order.move(to)
-    except ImpossibleTransition as error:
+    except ImpossibleTransitionError as error:
         halted = _halt_symbol(state, order.symbol)
         return [_alert(now_ns, "IMPOSSIBLE_TRANSITION", f"symbol:{order.symbol}", f"{error}{halted}")]
     order.reason = reason
@@ -186,7 +190,7 @@ def cancel(state: State, orders: list[Order], now_ns: int, reason: str) -> list[
 
 
 def raising_orders(state: State) -> list[Order]:
-    """Return the working orders on a side that could leave a larger position than there is: REDUCING takes them back."""
+    """Return the working orders on a side that could leave a larger position: REDUCING takes them back."""
     found = []
     for order in state.orders.values():
         row = state.universe.symbols[state.universe.index[order.symbol]]

@@ -1,12 +1,12 @@
 """The fill model that paper broker and backtester share: what a bar does to the orders that wait for it.
 
 Market orders fill at the next bar's open, half a spread and the impact worse: half spread = max(half a tick, k basis
-points), impact = eta x sigma x sqrt(quantity / bar volume) (the square-root law, Almgren et al. 2005, "Direct Estimation
-of Equity Market Impact"). One volume budget a symbol and bar, in time priority; the rest stays open.
+points), impact = eta x sigma x sqrt(quantity / bar volume) (the square-root law, Almgren et al. 2005, "Direct
+Estimation of Equity Market Impact"). One volume budget a symbol and bar, in time priority; the rest stays open.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
@@ -15,9 +15,12 @@ from engine.ledger import fee_micro, notional_micro, price_against_us
 from engine.orders import Order
 from events.types import FillEvent
 
+if TYPE_CHECKING:
+    from engine.universe import Universe
+
 
 @njit(cache=True)
-def market_price_micro(
+def market_price_micro(  # noqa: PLR0917 - compiled code is called with positions
     open_price: float,
     side: int,
     quantity: float,
@@ -33,7 +36,8 @@ def market_price_micro(
     price = open_price + side * (half + impact)
     if side < 0:
         price = max(price, tick)
-    return price_against_us(price, side)
+    rounded: int = price_against_us(price, side)
+    return rounded
 
 
 @njit(cache=True)
@@ -42,49 +46,61 @@ def budget_lots(volume: float, share: float, unit: float) -> int:
     return int(volume * share / unit)
 
 
-def market_fills(
-    orders: Iterable[Order], symbols: dict[str, int], table: Any, bars: Any, costs: Any, broker: str
-) -> list[FillEvent]:
+def market_fills(orders: Iterable[Order], universe: "Universe", costs: Any, broker: str) -> list[FillEvent]:
     """Return the fills of one slice for working market orders, in order-id order.
 
     Parameters
     ----------
     orders : working orders in order-id order; that is their time priority.
-    symbols : symbol to row.
-    table : engine.layout.SYMBOL [n] as the slice before left it (sigma of the bars before this one).
-    bars : market.bars.BAR [n], present where the slice has an in-session bar.
+    universe : with the slice laid over it, its symbols as the one before left them (sigma of the bars before).
     costs : one row of engine.layout.COSTS.
     broker : whose executions these are.
     """
     fills: list[FillEvent] = []
     left: dict[int, int] = {}
     for order in orders:
-        i = symbols[order.symbol]
-        bar, row = bars[i], table[i]
+        i = universe.index[order.symbol]
+        bar = universe.bars[i]
         if not bar["present"] or order.type != "MARKET" or bar["close_ns"] <= order.engine_ns:
             continue
-        unit = row["lot_numerator"] / row["lot_denominator"]
+        if order.expires_ns is not None and order.expires_ns <= bar["open_ns"]:
+            continue  # a DAY order does not see the next session, even where its own had no last bar
         if i not in left:
-            left[i] = budget_lots(float(bar["volume"]), float(costs["volume_share"]), float(unit))
+            share = float(costs["volume_share"])
+            left[i] = int(budget_lots(float(bar["volume"]), share, universe.lot_sizes[i]))
         lots = min(order.lots - order.filled_lots, left[i])
         if lots <= 0:
             continue
         left[i] -= lots
-        fills.append(_fill(order, lots, bar, row, costs, broker))
+        fills.append(_fill(order, lots, bar, universe.symbols[i], costs, broker))
     return fills
 
 
-def _fill(order: Order, lots: int, bar: Any, row: Any, costs: Any, broker: str) -> FillEvent:
+def _fill(  # noqa: PLR0917 - one order and what it meets
+    order: Order, lots: int, bar: Any, row: Any, costs: Any, broker: str
+) -> FillEvent:
     side = 1 if order.side == "BUY" else -1
     numerator, denominator = int(row["lot_numerator"]), int(row["lot_denominator"])
     price = market_price_micro(
-        float(bar["open"]), side, lots * numerator / denominator, float(bar["volume"]), float(row["sigma"]), float(row["tick"]),
-        float(costs["half_spread"]), float(costs["impact_eta"]),
-    )  # fmt: skip
+        float(bar["open"]),
+        side,
+        lots * numerator / denominator,
+        float(bar["volume"]),
+        float(row["sigma"]),
+        float(row["tick"]),
+        float(costs["half_spread"]),
+        float(costs["impact_eta"]),
+    )
     notional = notional_micro(lots, price, numerator, denominator, side > 0)
-    at_ns = max(int(bar["open_ns"]), order.engine_ns)
     return FillEvent(
-        broker=broker, execution_id=f"{order.order_id}.{order.filled_lots + lots}", order_id=order.order_id, broker_ns=at_ns,
-        symbol=order.symbol, side=order.side, lots=lots, price_micro=price, fee_micro=fee_micro(notional, int(costs["fee_ppm"])),
+        broker=broker,
+        execution_id=f"{order.order_id}.{order.filled_lots + lots}",
+        order_id=order.order_id,
+        broker_ns=max(int(bar["open_ns"]), order.engine_ns),
+        symbol=order.symbol,
+        side=order.side,
+        lots=lots,
+        price_micro=price,
+        fee_micro=fee_micro(notional, int(costs["fee_ppm"])),
         reference_price=float(bar["open"]),
-    )  # fmt: skip
+    )

@@ -1,9 +1,9 @@
 """Fills into positions, cash and profit: the one ledger, compiled.
 
 Cash and fees are whole micro-units, rounded against us, so that a `Decimal` model with the same rounding gives the same
-figures. Basis and realised profit are sums of doubles with Neumaier's compensation (Neumaier 1974, "Rundungsfehleranalyse
-einiger Verfahren zur Summation endlicher Summen"), within 1e-12 of turnover. A position has its average cost; crossing
-zero closes the old side first.
+figures. Basis and realised profit are sums of doubles with Neumaier's compensation (Neumaier 1974,
+"Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen"), within 1e-12 of turnover. A position
+has its average cost; crossing zero closes the old side first.
 """
 
 import math
@@ -23,7 +23,7 @@ def divide_up(value: int, by: int) -> int:
 
 
 @njit(cache=True)
-def notional_micro(lots: int, price_micro: int, numerator: int, denominator: int, up: bool) -> int:  # noqa: FBT001, PLR0917 - compiled
+def notional_micro(lots: int, price_micro: int, numerator: int, denominator: int, up: bool) -> int:  # noqa: FBT001 - compiled
     """Return lots x lot size x price in micro-units, rounded up or down; lots >= 0.
 
     Whole units and the rest are priced apart: their product with a price would not fit into 64 bits for large orders.

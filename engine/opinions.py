@@ -36,7 +36,7 @@ class Opinions:
         if name not in strategies:
             return f"stance of unknown strategy {name!r}; there are {', '.join(strategies)}"
         if stance.symbol != EVERY and stance.symbol not in symbols:
-            return f'stance of {name} names symbol {stance.symbol!r}; allowed are "*" and the station\'s {len(symbols)} symbols'
+            return f"stance of {name} has symbol {stance.symbol!r}; allowed are '*' and the station's {len(symbols)}"
         if not -1.0 <= stance.bias <= 1.0:
             return f"stance of {name} has bias {stance.bias}; allowed is -1 to 1"
         if not 0.0 <= stance.confidence <= 1.0:
@@ -49,7 +49,7 @@ class Opinions:
         return ""
 
     def add_model(self, event: ModelEvent, now_ns: int) -> str:
-        """Take fitted calibrators; return why not, or an empty string. They act from their effective_from, never before now."""
+        """Take fitted calibrators, from their effective_from but not before now; return why not, or ""."""
         if event.name != "calibrators" or event.outcome != "fitted":
             return ""
         try:

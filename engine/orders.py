@@ -6,33 +6,40 @@ import msgspec
 
 from events.types import Denial
 
+_ENDS = frozenset({"CANCELED", "EXPIRED", "REJECTED"})
+_FILLS = frozenset({"PARTIALLY_FILLED", "FILLED"})
+_ASKED = frozenset({"UNKNOWN", "PENDING_CANCEL"})
+
 TRANSITIONS: dict[str, frozenset[str]] = {
     "INITIALIZED": frozenset({"RISK_DENIED", "INTENT"}),
-    "INTENT": frozenset({"SUBMITTED", "ACCEPTED", "REJECTED", "CANCELED", "UNKNOWN", "PARTIALLY_FILLED", "FILLED", "EXPIRED", "PENDING_CANCEL"}),
-    "SUBMITTED": frozenset({"ACCEPTED", "REJECTED", "CANCELED", "UNKNOWN", "PARTIALLY_FILLED", "FILLED", "EXPIRED", "PENDING_CANCEL"}),
-    "ACCEPTED": frozenset({"PARTIALLY_FILLED", "FILLED", "PENDING_CANCEL", "CANCELED", "EXPIRED", "REJECTED", "UNKNOWN"}),
-    "PARTIALLY_FILLED": frozenset({"PARTIALLY_FILLED", "FILLED", "PENDING_CANCEL", "CANCELED", "EXPIRED", "UNKNOWN"}),
-    "PENDING_CANCEL": frozenset({"CANCELED", "EXPIRED", "PARTIALLY_FILLED", "FILLED", "ACCEPTED", "REJECTED", "UNKNOWN", "PENDING_CANCEL"}),
-    "UNKNOWN": frozenset({"ACCEPTED", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "REJECTED", "PENDING_CANCEL"}),
+    "INTENT": frozenset({"SUBMITTED", "ACCEPTED"}) | _FILLS | _ENDS | _ASKED,
+    "SUBMITTED": frozenset({"ACCEPTED"}) | _FILLS | _ENDS | _ASKED,
+    "ACCEPTED": _FILLS | _ENDS | _ASKED,
+    "PARTIALLY_FILLED": _FILLS | frozenset({"CANCELED", "EXPIRED"}) | _ASKED,
+    "PENDING_CANCEL": frozenset({"ACCEPTED"}) | _FILLS | _ENDS | _ASKED,
+    "UNKNOWN": frozenset({"ACCEPTED", "PENDING_CANCEL"}) | _FILLS | _ENDS,
     # a late fill is a fact: it is booked on a closed order, which only the last of its lots makes FILLED
     "CANCELED": frozenset({"FILLED"}),
     "EXPIRED": frozenset({"FILLED"}),
     "REJECTED": frozenset({"FILLED"}),
     "RISK_DENIED": frozenset(),
     "FILLED": frozenset(),
-}  # fmt: skip
+}
 """State to the states that may follow it. INTENT is journaled before a broker hears of the order."""
 
 WORKING = frozenset({"INTENT", "SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED", "PENDING_CANCEL", "UNKNOWN"})
 """States in which an order may still fill: its exposure stays reserved."""
 
 
-class ImpossibleTransition(ValueError):
+class ImpossibleTransitionError(ValueError):
     """An order was told to do what its state does not allow."""
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """One order; ``residual`` is each strategy's share of the net lots that is still to fill, ``lots_by_strategy`` what each wanted."""
+    """One order; ``lots_by_strategy`` is what each strategy wanted, signed.
+
+    Of it ``crossed`` goes between strategies with the first fill, ``residual`` is what the market still has to give.
+    """
 
     order_id: str
     engine_ns: int
@@ -60,11 +67,11 @@ class Order(msgspec.Struct, kw_only=True):
 
         Raises
         ------
-        ImpossibleTransition
+        ImpossibleTransitionError
             if the table does not allow it; the order is left as it was.
         """
         if state not in TRANSITIONS[self.state]:
-            raise ImpossibleTransition(f"order {self.order_id} cannot go from {self.state} to {state}")
+            raise ImpossibleTransitionError(f"order {self.order_id} cannot go from {self.state} to {state}")
         self.state = state
 
     @property

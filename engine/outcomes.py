@@ -1,4 +1,4 @@
-"""Which signals came true: each directional target is settled after its policy's horizon, for the calibrators to learn from."""
+"""Which signals came true: a directional target is settled after its policy's horizon, for calibrators to read."""
 
 from typing import Any
 
@@ -6,7 +6,9 @@ from numba import njit
 
 
 @njit(cache=True)
-def settle(books: Any, closed: Any, bars: Any, scores: Any, horizon: int, settled: Any, outcomes: Any) -> int:
+def settle(  # noqa: PLR0917 - compiled code is called with positions
+    books: Any, closed: Any, bars: Any, scores: Any, horizon: int, settled: Any, outcomes: Any
+) -> int:
     """Count closed bars against pending outcomes of one strategy and open new ones; return how many settled.
 
     Parameters

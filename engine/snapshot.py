@@ -36,8 +36,10 @@ class Packed(msgspec.Struct, kw_only=True):
 def _tables(engine: "Engine") -> dict[str, Any]:
     state, universe = engine.state, engine.state.universe
     tables = {
-        "symbols": universe.symbols, "session_open": universe.session_open_ns, "session_close": universe.session_close_ns,
-        "books": state.books, "strategies": state.strategies, "account": state.account, "costs": state.costs, "limits": state.limits,
+        "symbols": universe.symbols, "session_open": universe.session_open_ns,
+        "session_close": universe.session_close_ns,
+        "books": state.books, "strategies": state.strategies, "account": state.account,
+        "costs": state.costs, "limits": state.limits,
     }  # fmt: skip
     for interval, aggregate in state.aggregates.items():
         tables[f"buckets.{interval}"] = aggregate.buckets
@@ -53,7 +55,8 @@ def pack(engine: "Engine") -> bytes:
     return msgspec.msgpack.encode(Packed(
         configuration=msgspec.json.encode(state.configuration),
         tables={name: (str(table.dtype.descr), table.tobytes()) for name, table in _tables(engine).items()},
-        orders=list(state.orders.values()), closed_orders=list(state.closed_orders.values()), order_count=state.order_count,
+        orders=list(state.orders.values()), closed_orders=list(state.closed_orders.values()),
+        order_count=state.order_count,
         version=state.version, killed=engine.control.killed, warned=engine.control.warned,
         opinions=engine.opinions.keep(), clock=engine.clock.keep(),
     ))  # fmt: skip

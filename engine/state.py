@@ -44,7 +44,7 @@ class Aggregate:
 class State:
     """Tables of engine/layout.py, policies, unfinished bars and orders of one account.
 
-    ``names`` are the strategies in row order, ``rows`` their rows; ``crossing`` says that strategies wait to cross lots.
+    ``names`` are the strategies in row order, ``rows`` their rows; ``crossing``: strategies wait to cross lots.
     """
 
     configuration: Configuration
@@ -95,7 +95,10 @@ def new_state(configuration: Configuration) -> State:
         rows={policy.name: s for s, policy in enumerate(STRATEGIES)},
         aggregates={
             i: Aggregate(
-                i * 1_000_000_000, new_buckets(n), empty_bars(2, n), [s for s, p in enumerate(STRATEGIES) if p.interval_s == i]
+                i * 1_000_000_000,
+                new_buckets(n),
+                empty_bars(2, n),
+                [s for s, p in enumerate(STRATEGIES) if p.interval_s == i],
             )
             for i in intervals
         },
@@ -146,7 +149,8 @@ def apply_settings(state: State, configuration: Configuration) -> None:
     costs = settings.costs
     budget = costs.symbol_budget or 1.0 / max(1, state.universe.tradable)
     state.costs[0] = (
-        round(costs.fee_bps * 100), costs.half_spread_bps * 1e-4, costs.impact_eta, costs.volatility_bars, costs.volume_share, budget,
+        round(costs.fee_bps * 100), costs.half_spread_bps * 1e-4, costs.impact_eta, costs.volatility_bars,
+        costs.volume_share, budget,
     )  # fmt: skip
     for name in LIMITS.names or ():
         state.limits[0][name] = float(getattr(settings.limits, name))

@@ -64,7 +64,7 @@ def size_and_decide(  # noqa: PLR0917 - compiled code is called with positions
     values: Any,
     limits_met: Any,
 ) -> int:
-    """Size the unit books and, unless blocked, decide for the account; return how many symbols have something to say."""
+    """Size the unit books and, unless blocked, decide; return how many symbols have something to say."""
     size_units(symbols, books, strategies, limits, rates, costs.symbol_budget)
     if blocked:
         return 0

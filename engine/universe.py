@@ -90,8 +90,8 @@ class Universe:
                 return None
             opened, closes = self._latest[c] = int(known.opens_ns[k]), int(known.closes_ns[k])
         return (
-            i, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.open_ns, bar.close_ns, bar.interval_s * SECOND_NS,
-            opened, closes,
+            i, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.open_ns, bar.close_ns,
+            bar.interval_s * SECOND_NS, opened, closes,
         )  # fmt: skip
 
     def next_close_ns(self, i: int, after_ns: int) -> int:

@@ -30,17 +30,22 @@ def view(engine: "Engine") -> dict[str, Any]:
             calendar: {"phase": phase.name, "session": phase.session, "until_ns": phase.until_ns, "next": phase.next}
             for calendar, phase in engine.clock.phases.items()
         },
-        "open_orders": [order_view(order) for order in engine.open_orders()],
+        "open_orders": [
+            order_view(order, state.universe.lot_sizes[state.universe.index[order.symbol]])
+            for order in engine.open_orders()
+        ],
     }
 
 
-def order_view(order: Order) -> dict[str, Any]:
+def order_view(order: Order, units_per_lot: float) -> dict[str, Any]:
     """Return an order as pages show it."""
+    filled = order.filled_lots * units_per_lot
     return {
-        "order_id": order.order_id, "engine_ns": order.engine_ns, "symbol": order.symbol, "side": order.side, "lots": order.lots,
+        "order_id": order.order_id, "engine_ns": order.engine_ns, "symbol": order.symbol, "side": order.side,
+        "lots": order.lots,
         "filled_lots": order.filled_lots, "type": order.type, "limit_ticks": order.limit_ticks, "state": order.state,
         "lots_by_strategy": dict(order.lots_by_strategy), "expected_price": order.expected_price,
-        "average_price": None, "denials": [], "reason": order.reason,
+        "average_price": order.filled_value / filled if filled else None, "denials": [], "reason": order.reason,
     }  # fmt: skip
 
 
@@ -49,7 +54,8 @@ def _account(engine: "Engine") -> dict[str, Any]:
     return {
         "currency": settings.currency, "initial_cash": int(a["initial_micro"]) * MICRO, "equity": float(a["equity"]),
         "cash": int(a["cash_micro"]) * MICRO, "fees": int(a["fees_micro"]) * MICRO, "slippage": float(a["slippage"]),
-        "realised": float(a["realised"]), "unrealised": float(a["unrealised"]), "gross": float(a["gross"]), "net": float(a["net"]),
+        "realised": float(a["realised"]), "unrealised": float(a["unrealised"]), "gross": float(a["gross"]),
+        "net": float(a["net"]),
         "high_water": float(a["high_water"]), "drawdown": float(a["drawdown"]),
         "day_pnl": float(a["equity"] - a["day_start_equity"]), "day_start_equity": float(a["day_start_equity"]),
     }  # fmt: skip
@@ -66,10 +72,14 @@ def _positions(engine: "Engine") -> dict[str, Any]:
         quantity, mark = int(row["lots"]) * unit, float(row["mark"])
         cost = float(row["basis"] + row["basis_rest"])
         found[instrument.symbol] = {
-            "lots": int(row["lots"]), "qty": quantity, "average": float(average_price(row, unit)), "mark": mark, "mark_ns": int(row["mark_ns"]),
-            "value": quantity * mark, "unrealised": quantity * mark - cost if row["lots"] else 0.0, "realised": realised,
+            "lots": int(row["lots"]), "qty": quantity, "average": float(average_price(row, unit)),
+            "mark": mark, "mark_ns": int(row["mark_ns"]),
+            "value": quantity * mark, "unrealised": quantity * mark - cost if row["lots"] else 0.0,
+            "realised": realised,
             "by_strategy": {
-                name: int(state.books[s, i]["lots"]) * unit for s, name in enumerate(state.names) if state.books[s, i]["lots"]
+                name: lots * unit
+                for name, lots in zip(state.names, state.books[:, i]["lots"].tolist(), strict=True)
+                if lots
             },
         }  # fmt: skip
     return found
@@ -85,8 +95,13 @@ def _strategy(engine: "Engine", s: int) -> dict[str, Any]:
         "title": run.policy.title, "weight": float(row["weight"]), "enabled": bool(row["enabled"]),
         "state": "killed" if row["killed"] else "active" if row["enabled"] else "off", "pnl": float(row["pnl"]),
         "day_pnl": float(row["pnl"] - row["day_start_pnl"]), "gross": float(row["gross"]), "net": float(row["net"]),
-        "unit_equity": float(row["unit_equity"]), "confidence": probability, "calibrator": calibrator, "outcomes": int(row["outcomes"]),
-        "targets": {instrument.symbol: float(targets[i]) for i, instrument in enumerate(state.universe.instruments) if targets[i] != 0.0},
+        "unit_equity": float(row["unit_equity"]), "confidence": probability, "calibrator": calibrator,
+        "outcomes": int(row["outcomes"]),
+        "targets": {
+            instrument.symbol: target
+            for instrument, target in zip(state.universe.instruments, targets.tolist(), strict=True)
+            if target != 0.0
+        },
         "stances": {
             instrument.symbol: float(state.books[s, i]["stance"])
             for i, instrument in enumerate(state.universe.instruments) if state.books[s, i]["stance"] != 1.0
@@ -102,7 +117,9 @@ def _symbol(engine: "Engine", i: int) -> dict[str, Any]:
     return {
         "last": last or None, "last_ns": int(row["mark_ns"]), "previous_close": before or None,
         "change": last / before - 1.0 if before else None, "volume": float(row["volume"]), "in_session": inside,
-        "stale": inside and engine.now_ns - int(row["mark_ns"]) > allowed_ns, "bars": int(row["bars"]), "halted": bool(row["halted"]),
+        "stale": inside and engine.now_ns - int(row["mark_ns"]) > allowed_ns, "bars": int(row["bars"]),
+        "halted": bool(row["halted"]),
         "asset_class": instrument.asset_class, "currency": instrument.currency, "calendar": instrument.calendar,
-        "tradable": bool(row["tradable"]), "proxy": instrument.proxy, "interval_s": int(row["interval_ns"]) // 1_000_000_000,
+        "tradable": bool(row["tradable"]), "proxy": instrument.proxy,
+        "interval_s": int(row["interval_ns"]) // 1_000_000_000,
     }  # fmt: skip

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from risk.limits import Limits
+
 NONE, WARNING, REDUCING, HALTED = range(4)
+SLACK = 1e-12  # a fraction that equals its limit on paper holds: a double's last bit must not trip a breaker
 
 
-def judge(account: Any, limits: Any) -> tuple[int, str, float, float]:
+def judge(account: Any, limits: Limits) -> tuple[int, str, float, float]:
     """Return (level, rule, value, limit) of the strongest breaker that the account is beyond.
 
     Parameters
@@ -21,12 +24,12 @@ def judge(account: Any, limits: Any) -> tuple[int, str, float, float]:
     high, start = float(account["breaker_high_water"]), float(account["breaker_day_start"])
     drawdown = 1.0 - equity / high if high > 0.0 else 1.0
     loss = 1.0 - equity / start if start > 0.0 else 1.0
-    if drawdown > limits.drawdown_halted:
+    if drawdown > limits.drawdown_halted + SLACK:
         return HALTED, "DRAWDOWN", drawdown, limits.drawdown_halted
-    if drawdown > limits.drawdown_reducing:
+    if drawdown > limits.drawdown_reducing + SLACK:
         return REDUCING, "DRAWDOWN", drawdown, limits.drawdown_reducing
-    if loss > limits.daily_loss:
+    if loss > limits.daily_loss + SLACK:
         return REDUCING, "DAILY_LOSS", loss, limits.daily_loss
-    if drawdown > limits.drawdown_warning:
+    if drawdown > limits.drawdown_warning + SLACK:
         return WARNING, "DRAWDOWN", drawdown, limits.drawdown_warning
     return NONE, "", 0.0, 0.0

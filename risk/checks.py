@@ -1,8 +1,8 @@
 """The pre-trade checks: pure, compiled, all of them run, none can be passed by.
 
-An order is judged as it stands (symbol row, signed lots, price) against the account, the working orders and the limits.
-Equal to a limit passes, above it is denied. Checks of exposure deny only what raises it: a reducing order must always be
-able to leave. The mask has one bit a `risk.codes.Code`; `values` and `limits_met` (f8, one a code) take the numbers that
+An order is judged as it stands (symbol row, signed lots, price) against account, working orders and limits. Equal to a
+limit passes, above it is denied. Checks of exposure deny only what raises it: a reducing order must always be able to
+leave. The mask has one bit a `risk.codes.Code`; `values` and `limits_met` (f8, one a code) take the numbers that
 decided.
 """
 
@@ -144,8 +144,8 @@ def check_exposure(  # noqa: PLR0917 - compiled code is called with positions
 ) -> int:
     """Check what the account would hold if every open order on this order's side filled.
 
-    ``reserved`` f8 [3], account currency: value of all working buys; gross exposure of the other symbols, working orders
-    filled the way that makes it most; signed value of all working orders on this order's side.
+    ``reserved`` f8 [3], account currency: value of all working buys; gross exposure of the other symbols, working
+    orders filled the way that makes it most; signed value of all working orders on this order's side.
     """
     per_lot = price * lot_size(symbol)
     held = symbol.lots

@@ -7,22 +7,30 @@
   const REFRESH_MS = 1000;
 
   const dayOf = (at) => show(at, "et_day").text;
+  const STEPS = [1, 5, 15, 30, 60, 120, 240];
+  const startsDay = (times, index) => index > 0 && dayOf(times[index]) !== dayOf(times[index - 1]);
   function ticks(times, low, high) {
     const first = Math.max(0, Math.ceil(low)), last = Math.min(times.length - 1, Math.floor(high));
-    const span = last - first;
-    if (span < 1) return [first];
+    if (last - first < 1) return [first];
     const days = [];
-    for (let index = first; index <= last; index++) if (index === 0 || dayOf(times[index]) !== dayOf(times[index - 1])) days.push(index);
-    const every = Math.ceil(days.length / 8);
-    if (days.length > 2) return days.filter((_, position) => position % every === 0);
-    const minutes = [1, 5, 15, 30, 60, 120, 240].find((step) => (times[last] - times[first]) / 60000 / step <= 9) ?? 1440;
-    const found = [];
-    for (let index = Math.max(1, first); index <= last; index++) if (Math.floor(times[index] / 60000 / minutes) !== Math.floor(times[index - 1] / 60000 / minutes)) found.push(index);
+    let minutes = 0;
+    for (let index = first + 1; index <= last; index++) {
+      if (startsDay(times, index)) days.push(index); else minutes += Math.min(60, (times[index] - times[index - 1]) / 60000);
+    }
+    if (days.length > 2) return days.filter((_, position) => position % Math.ceil(days.length / 8) === 0);
+    const step = 60000 * (STEPS.find((length) => minutes / length <= 9) ?? 1440);
+    const found = [], room = (last - first) / 16;
+    for (let index = Math.max(1, first); index <= last; index++) {
+      if (startsDay(times, index)) { while (found.length && index - found.at(-1) < room) found.pop(); found.push(index); }
+      else if (Math.floor(times[index] / step) !== Math.floor(times[index - 1] / step) && !(found.length && index - found.at(-1) < room)) found.push(index);
+    }
     return found.length ? found : [first];
   }
   function tickLabels(times, splits) {
-    const many = splits.length > 1 && splits.every((index, position) => position === 0 || dayOf(times[index]) !== dayOf(times[splits[position - 1]]));
-    return splits.map((index) => (times[index] === undefined ? "" : many ? dayOf(times[index]).slice(0, 4) + dayOf(times[index]).slice(9) : show(times[index], "et_minute").text));
+    return splits.map((index) => {
+      if (times[index] === undefined) return "";
+      return startsDay(times, index) ? dayOf(times[index]).slice(0, 4) + dayOf(times[index]).slice(-2) : show(times[index], "et_minute").text;
+    });
   }
   const font = () => `11px ${getComputedStyle(document.body).fontFamily}`;
 
@@ -44,7 +52,6 @@
     const { ctx } = plot;
     ctx.save();
     ctx.strokeStyle = ctx.fillStyle = colour("--bad");
-    ctx.textAlign = "left";
     ctx.font = `${Math.round(11 * devicePixelRatio)}px ${getComputedStyle(document.body).fontFamily}`;
     for (const mark of chart.marks || []) {
       const index = chart.times.findIndex((at) => at >= mark.at_ms);
@@ -52,7 +59,9 @@
       const x = Math.round(plot.valToPos(index, "x", true)) + 0.5;
       ctx.setLineDash([4, 4]);
       ctx.beginPath(); ctx.moveTo(x, plot.bbox.top); ctx.lineTo(x, plot.bbox.top + plot.bbox.height); ctx.stroke();
-      if (plot.height > 160) ctx.fillText(mark.text, x + 4, plot.bbox.top + 12 * devicePixelRatio);
+      const left = x + 80 * devicePixelRatio < plot.bbox.left + plot.bbox.width;
+      ctx.textAlign = left ? "left" : "right";
+      if (plot.height > 160) ctx.fillText(mark.text, x + (left ? 4 : -4), plot.bbox.top + 12 * devicePixelRatio);
     }
     ctx.restore();
   }
@@ -71,7 +80,7 @@
   function fit(panel, plots) {
     new ResizeObserver(() => { for (const [plot, target] of plots) plot.setSize({ width: target.clientWidth - 8, height: target.clientHeight - 8 }); }).observe(panel);
   }
-  function busyMark(state) {
+  function markOf(state) {
     try { const told = JSON.parse(state.metadata); return { at_ms: state.at_ms, text: (told.killed || []).length ? "KILLED" : told.state }; } catch { return { at_ms: state.at_ms, text: "" }; }
   }
 
@@ -97,12 +106,16 @@
     const answer = await fetch(panel.dataset.url);
     if (answer.ok) {
       const found = await answer.json();
-      Object.assign(chart, { times: found.at_ms, equity: found.equity, drawdown: found.drawdown, marks: found.marks.map(busyMark) });
+      Object.assign(chart, { times: found.at_ms, equity: found.equity, drawdown: found.drawdown, marks: found.marks.map(markOf) });
     }
     fit(panel, [[top, targets.equity], [low, targets.drawdown]]);
     draw();
     if (panel.dataset.live !== "true") return;
-    let drawn = 0;
+    let drawn = 0, state = (Station.documents.header || {}).state;
+    Station.on("header", (header) => {
+      if (header.state !== state && chart.times.length) chart.marks.push({ at_ms: chart.times.at(-1), text: header.state });
+      state = header.state;
+    });
     Station.on("overview", ({ point }) => {
       if (!point || point.equity === undefined || point.at_ms === undefined || point.at_ms < (chart.times.at(-1) ?? 0)) return;
       if (point.at_ms === chart.times.at(-1)) for (const list of ["times", "equity", "drawdown"]) chart[list].pop();

@@ -226,7 +226,7 @@
     }
     const words = document.getElementById("link");
     const since = Math.round((performance.now() - lostAt) / 1000);
-    const text = { live: "\u25c9 live", connecting: "\u25cb connecting", reconnecting: `\u25d1 reconnecting ${since} s`, offline: `\u25a0 OFFLINE ${since} s` }[link];
+    const text = { live: "\u25c9 live", connecting: "\u25cb connecting", reconnecting: `\u25d1 reconnecting ${since} s`, offline: `\u25a0 OFFLINE, reconnecting ${since} s` }[link];
     if (words && words.textContent !== text) words.textContent = text;
     const lost = document.getElementById("offline-for");
     if (lost && link === "offline") lost.textContent = duration(performance.now() - lostAt);

@@ -13,11 +13,11 @@ from engine.configuration import Configuration, Source, load_settings
 from engine.output import Output
 from events.types import Bar, BrokerEvent, ControlEvent, MarketSlice, OrderEvent
 from market.instruments import Instrument
+from worker.fingerprint import sources_hash
 from worker.machine import Machine
 
 log = logging.getLogger(__name__)
 
-MARK = "worker-is-warm"
 MINUTES = 240  # the longest interval of the policies closes several times, and orders are decided and filled
 OPEN_NS = 1_549_895_400_000_000_000  # a Monday's session in New York
 MINUTE_NS = 60_000_000_000
@@ -34,7 +34,7 @@ def warm_up() -> None:
         if the child could not compile.
     """
     cache = os.environ.get("NUMBA_CACHE_DIR")
-    mark = None if cache is None else Path(cache) / MARK
+    mark = None if cache is None else Path(cache) / f"warm-{sources_hash()[:16]}"
     if mark is None or not mark.exists():
         log.info("compiling the engine: this happens once for each version", extra={"event_type": "compile"})
         done = subprocess.run(

@@ -158,6 +158,8 @@ def processes(snapshot: Snapshot) -> Document:
 def says(metrics: dict[str, Any]) -> str:
     """Return a process' own numbers in one line."""
     numbers = {
-        name: value for name, value in metrics.items() if isinstance(value, int | float) and not name.endswith("_ns")
+        name: value
+        for name, value in metrics.items()
+        if isinstance(value, int | float) and not name.endswith("_ns") and "." not in name
     }
     return " \u00b7 ".join(f"{name.replace('_', ' ')} {value:,.6g}" for name, value in numbers.items())

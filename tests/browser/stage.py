@@ -44,7 +44,8 @@ class Stage:
         }
         self.processes: list[subprocess.Popen[bytes]] = []
         self.web: subprocess.Popen[bytes] | None = None
-        self.view = scripted.view()
+        self.sequence = 48_213
+        self.view = scripted.view(self.sequence)
         self.beating = scripted.beats
         self._playing = threading.Event()
 
@@ -95,6 +96,16 @@ class Stage:
         self.web.kill()
         self.web.wait()
 
+    def reset(self) -> None:
+        """Undo what a test did: beating, playing, a stopped web process, the view."""
+        self.pause()
+        self.beating = scripted.beats
+        (self.paths.run / "processes.json").unlink(missing_ok=True)
+        if self.web is None or self.web.poll() is not None:
+            self.start_web()
+        self.sequence += 1000
+        self.publish(scripted.view(self.sequence))
+
     def publish(self, view: dict[str, Any] | None = None) -> None:
         """Publish a view, and every process' beat."""
         self.view = view if view is not None else self.view
@@ -114,7 +125,8 @@ class Stage:
             minute = scripted.MINUTES
             while self._playing.is_set():
                 minute += 1
-                self.publish(scripted.view(48_213 + minute, minute, **change))
+                self.sequence += 1
+                self.publish(scripted.view(self.sequence, minute, **change))
                 time.sleep(seconds)
 
         self._player = threading.Thread(target=loop, daemon=True)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
@@ -106,8 +107,6 @@ def test_the_admins_own_password_page_is_the_stations(boss):
 
 
 def test_an_unknown_role_is_named(person):
-    from django.core.exceptions import ValidationError
-
     with pytest.raises(ValidationError, match="role 'king' is unknown"):
         change_person(
             user=person(), roles=["king"], is_active=True, is_superuser=False, actor=person(name="b", superuser=True)

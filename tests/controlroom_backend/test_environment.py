@@ -31,7 +31,7 @@ def test_a_secret_may_come_from_a_file(tmp_path, monkeypatch):
     monkeypatch.setenv("DJANGO_SECRET_KEY_FILE", str(tmp_path / "key"))
     assert environment.secret_key(DataPaths(tmp_path)) == "from a file"
     monkeypatch.setenv("DJANGO_SECRET_KEY_FILE", str(tmp_path / "missing"))
-    with pytest.raises(environment.SettingError, match="DJANGO_SECRET_KEY_FILE = .*missing cannot be read"):
+    with pytest.raises(environment.SettingError, match=r"DJANGO_SECRET_KEY_FILE = .*missing cannot be read"):
         environment.secret_key(DataPaths(tmp_path))
 
 

@@ -14,6 +14,7 @@ from agents.models import Artefact, OutcomesRead, SettledOutcomes
 from agents.selectors import current_version, settled_outcomes
 from agents.settled import JournalBehindError, read_outcomes
 from agents.tasks import refit_calibrators
+from controlroom.celery import app
 from controlroom.relay import doorbell
 from controlroom.relay.tasks import ring_waiting_jobs
 from events import actions
@@ -30,6 +31,13 @@ def outcome(strategy: str, score: float, *, hit: bool) -> tuple[str, str, None, 
         engine_ns=1, strategy=strategy, symbol="A", signal_ns=1, score=score, direction=1, hit=hit, return_=0.0
     )
     return ("OutcomeEvent", strategy, None, None, encode_payload(event))
+
+
+@pytest.fixture(autouse=True)
+def tasks() -> None:
+    """The station's Celery, with its tasks, as its worker has them."""
+    app.finalize()
+    assert {"agents.tasks.refit_calibrators", "controlroom.relay.tasks.ring_waiting_jobs"} <= set(app.tasks)
 
 
 @pytest.fixture

@@ -46,10 +46,14 @@ def answers(bus) -> list[ModelEvent]:
     return [decode_payload("ModelEvent", one.payload) for one in found if one.type == "ModelEvent"]
 
 
+CELERY = ("-m", "celery", "-A", "controlroom.celery")
+WORKER = (*CELERY, "worker", "--pool", "threads", "--concurrency", "2")
+
+
 def test_a_due_job_becomes_one_model_event_an_occurrence(paths, servers, processes, until):
     processes.run("manage.py", "migrate", "--skip-checks", "-v0")
     processes.start("manage.py", "relay", "--skip-checks")
-    processes.start("-m", "celery", "-A", "controlroom.celery", "worker", "--pool", "threads", "--concurrency", "2")
+    processes.start(*WORKER)
     worker = station_bus.connect(paths, "worker")
     journal = JournalWriter(paths.journal / "execution", "execution", "run-1")
     try:
@@ -75,3 +79,52 @@ def test_a_due_job_becomes_one_model_event_an_occurrence(paths, servers, process
     assert calibrator.outcomes == 450
     assert probability(calibrator, 0.9) > probability(calibrator, 0.1)
     assert (again.outcome, again.version) == ("fitted", 2)
+
+
+def test_a_ring_that_nobody_heard_is_repeated_by_the_schedule(paths, servers, processes, until):
+    processes.run("manage.py", "migrate", "--skip-checks", "-v0")
+    processes.start("manage.py", "relay", "--skip-checks")
+    processes.start(*WORKER)
+    processes.start(*CELERY, "beat", "--schedule", str(paths.run / "celerybeat-schedule"), "--pidfile", "")
+    worker = station_bus.connect(paths, "worker")
+    journal = JournalWriter(paths.journal / "execution", "execution", "run-1")
+    try:
+        through = journal_outcomes(journal, 250)
+        station_bus.publish(worker, WORKER_EVENTS, due("refit:XNYS:1", through))
+        until(lambda: len(answers(worker)) == 1, "the first answer")
+        servers.stop("web")
+        station_bus.publish(worker, WORKER_EVENTS, due("refit:XNYS:2", through))
+        until(lambda: station_bus.lag(worker, WORKER_EVENTS, "relay") == 0, "the relay has taken the wish")
+        assert len(answers(worker)) == 1
+        servers.start("web")
+        until(lambda: len(answers(worker)) == 2, "the second answer")
+    finally:
+        journal.close()
+        worker.close()
+    assert [answer.occurrence for answer in answers_of(paths)] == ["refit:XNYS:1", "refit:XNYS:2"]
+
+
+def answers_of(paths) -> list[ModelEvent]:
+    bus = station_bus.connect(paths, "status")
+    try:
+        return answers(bus)
+    finally:
+        bus.close()
+
+
+def test_a_new_worker_takes_over_what_a_killed_one_left(paths, servers, processes, until):
+    processes.run("manage.py", "migrate", "--skip-checks", "-v0")
+    processes.start("manage.py", "relay", "--skip-checks")
+    bus = station_bus.connect(paths, "worker")
+    journal = JournalWriter(paths.journal / "execution", "execution", "run-1")
+    try:
+        through = journal_outcomes(journal, 250)
+        station_bus.publish(bus, WORKER_EVENTS, due("refit:XNYS:1", through))
+        until(lambda: station_bus.lag(bus, WORKER_EVENTS, "relay") == 0, "the relay has taken the wish")
+        servers.stop("web")  # the ring is gone: nothing of `web` is kept
+        servers.start("web")
+        processes.start(*WORKER)
+        until(lambda: len(answers(bus)) == 1, "the answer")
+    finally:
+        journal.close()
+        bus.close()

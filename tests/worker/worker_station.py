@@ -177,7 +177,7 @@ class WorkerProcess:
     def ask(self, **request):
         return ask(self.paths, json.dumps(request).encode() + b"\n")
 
-    def until(self, condition, seconds=60):
+    def until(self, condition, seconds=200):
         """Wait until the worker's view satisfies a condition; return the view."""
         end, view = time.monotonic() + seconds, None
         while time.monotonic() < end:
