@@ -1,6 +1,6 @@
 """A fill into the books: which strategy gets which of its lots, at what cost."""
 
-from engine.ledger import book, book_net, share_out
+from engine.ledger import book_net, book_share, share_out
 from engine.orders import Order
 from engine.state import State
 from events.types import FillEvent, TradeEvent
@@ -28,20 +28,27 @@ def split_wants(wanted: dict[str, int]) -> tuple[dict[str, int], dict[str, int]]
 def book_fill(state: State, order: Order, fill: FillEvent, now_ns: int) -> TradeEvent:
     """Book an execution into the net position, the account and the strategies' books; release what it had reserved."""
     i = state.universe.index[order.symbol]
-    row, side = state.universe.symbols[i], order.signed
-    unit, price = state.universe.lot_sizes[i], fill.price_micro * 1e-6
+    side, unit, price = order.signed, state.universe.lot_sizes[i], fill.price_micro * 1e-6
     within, beyond = _fill_shares(order, fill.lots, side)
     shares = {name: within.get(name, 0) + beyond.get(name, 0) for name in {**within, **beyond}}
     crossed = order.crossed if order.filled_lots == 0 else {}
     realised: dict[str, float] = {}
     for booked in (crossed, shares):
         for name, lots in booked.items():
-            held = state.books[state.rows[name], i]
-            realised[name] = realised.get(name, 0.0) + book(held, lots, price, unit)
+            profit = book_share(state.books, state.rows[name], i, lots, price, unit)
+            realised[name] = realised.get(name, 0.0) + profit
     if order.working:
         _release(state, i, side, (crossed, within))
     _charge_fee(state, i, shares, fill)
-    slippage = book_net(row, state.account[0], side * fill.lots, fill.price_micro, fill.fee_micro, order.expected_price)
+    slippage = book_net(
+        state.universe.symbols,
+        i,
+        state.account,
+        side * fill.lots,
+        fill.price_micro,
+        fill.fee_micro,
+        order.expected_price,
+    )
     order.filled_lots += fill.lots
     order.filled_value += fill.lots * unit * price
     return TradeEvent(

@@ -14,16 +14,15 @@ from engine import execution
 from engine.clock import Clock
 from engine.configuration import Configuration
 from engine.control import Control
-from engine.decisions import ALLOWED, CROSSED, NOTHING, overshoots
+from engine.decisions import ALLOWED, CROSSED, NOTHING
 from engine.fills import market_fills
-from engine.kernel import value_account
 from engine.layout import ACCOUNT
 from engine.opinions import Opinions
 from engine.orders import Order
 from engine.output import Output, say
 from engine.snapshot import pack, unpack
 from engine.state import State, new_state
-from engine.steps import fill_and_mark, select, size_and_decide, take_targets
+from engine.steps import contradicts, fill_and_mark, select, size_and_decide, take_targets, value
 from events.types import (
     AccountEvent,
     BrokerEvent,
@@ -57,8 +56,11 @@ class Engine:
     def _scratch(self) -> None:
         state = self.state
         n = len(state.universe.instruments)
-        self._account, self._costs, self._limits = state.account[0], state.costs[0], state.limits[0]  # views
+        self._account, self._costs = state.account[0], state.costs[0]  # views, as the next two: no step makes new ones
+        self._books = list(state.books)
+        self._closed = {interval: tuple(aggregate.closed) for interval, aggregate in state.aggregates.items()}
         self._rows = np.zeros((2, n), dtype=np.bool_)
+        self._row = tuple(self._rows)
         self._turned, self._before = np.zeros(n, dtype=np.int64), np.zeros(n)
         self._settled, self._outcomes = np.zeros((n, 2), dtype=np.int64), np.zeros((n, 3))
         self._laid = -1
@@ -119,12 +121,19 @@ class Engine:
         outputs = self._pass_time(now_ns)
         self._lay(market)
         self._laid = -1
-        tables = universe.symbols, universe.bars, state.books, state.strategies, self._account
         if universe.present:
             outputs += self._open(now_ns)
-            fill_and_mark(*tables, self._costs, universe.rates)
+            fill_and_mark(
+                universe.symbols,
+                universe.bars,
+                state.books,
+                state.strategies,
+                state.account,
+                state.costs,
+                universe.rates,
+            )
         else:
-            value_account(self._account, universe.symbols, state.books, state.strategies, universe.rates)
+            value(state.account, universe.symbols, state.books, state.strategies, universe.rates)
         self._account["engine_ns"] = now_ns
         if state.orders:
             outputs += execution.expire(state, now_ns, everything=market.ended)
@@ -178,7 +187,7 @@ class Engine:
     def _run_policies(self, now_ns: int) -> list[Output]:
         state, universe = self.state, self.state.universe
         outputs: list[Output] = []
-        for aggregate in state.aggregates.values():
+        for interval, aggregate in state.aggregates.items():
             count = advance(
                 aggregate.buckets,
                 aggregate.interval_ns,
@@ -192,17 +201,19 @@ class Engine:
                 continue
             for row, present in enumerate(select(aggregate.closed, self._rows)):
                 for s in aggregate.strategies if present else ():
-                    outputs += self._run_policy(s, aggregate.closed[row], self._rows[row], now_ns)
+                    outputs += self._run_policy(s, self._closed[interval][row], self._row[row], now_ns)
         return outputs
 
     def _run_policy(self, s: int, bars: Any, closed: Any, now_ns: int) -> list[Output]:
         """Let one policy take its closed bars; say which targets turned and which outcomes settled."""
-        run, books = self.state.runs[s], self.state.books[s]
+        run, books = self.state.runs[s], self._books[s]
         run.policy.loop(run.state, run.parameters, bars, closed, run.targets, run.scores, run.features)
         turned, settled = take_targets(
             books, closed, bars, run.targets, run.scores, run.policy.horizon_bars,
             self._turned, self._before, self._settled, self._outcomes,
         )  # fmt: skip
+        if not turned and not settled:
+            return []
         outputs = [self._outcome(s, k, now_ns) for k in range(settled)]
         rows, before = self._turned[:turned].tolist(), self._before[:turned].tolist()
         outputs += [self._signal(s, i, old, now_ns) for i, old in zip(rows, before, strict=True)]
@@ -260,7 +271,7 @@ class Engine:
         blocked = last or self.control.blocks_all(state)
         outputs = self._cancel_contradicted(now_ns) if state.orders and not blocked else []
         said = size_and_decide(
-            universe.symbols, state.books, state.strategies, self._account, self._costs, self._limits, universe.rates,
+            universe.symbols, state.books, state.strategies, state.account, state.costs, state.limits, universe.rates,
             now_ns, blocked, state.wants, state.masks, state.values, state.limits_met,
         )  # fmt: skip
         if not said:
@@ -282,11 +293,9 @@ class Engine:
 
     def _contradicted(self, order: Order) -> bool:
         state, universe = self.state, self.state.universe
-        budget = float(self._costs["symbol_budget"])
-        return bool(overshoots(
-            universe.index[order.symbol], order.signed, universe.symbols, state.books, state.strategies, self._account,
-            self._limits, universe.rates, budget,
-        ))  # fmt: skip
+        i, side = universe.index[order.symbol], order.signed
+        tables = universe.symbols, state.books, state.strategies, state.account, state.costs, state.limits
+        return bool(contradicts(i, side, *tables, universe.rates))
 
     # --- readings -----------------------------------------------------------------------------------------------------
 

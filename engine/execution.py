@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine.booking import book_fill, release_rest, split_wants
-from engine.ledger import book
+from engine.ledger import book_share
 from engine.orders import ImpossibleTransitionError, Order
 from engine.output import Output, say
 from engine.state import REMEMBERED, State
@@ -226,7 +226,7 @@ def cross_at_open(state: State, now_ns: int) -> list[Output]:
         price, open_ns = float(universe.bars[i]["open"]), int(universe.bars[i]["open_ns"])
         lots = {name: quantity for name, quantity in zip(state.names, crossing[:, i].tolist(), strict=True) if quantity}
         realised = {
-            name: book(state.books[state.rows[name], i], quantity, price, universe.lot_sizes[i])
+            name: book_share(state.books, state.rows[name], i, quantity, price, universe.lot_sizes[i])
             for name, quantity in lots.items()
         }
         crossing[:, i] = 0

@@ -90,13 +90,23 @@ def book(row: Any, lots: int, price: float, units_per_lot: float) -> float:
 
 
 @njit(cache=True)
-def book_net(  # noqa: PLR0917 - compiled code is called with positions
-    row: Any, account: Any, lots: int, price_micro: int, fee: int, expected_price: float
+def book_share(  # noqa: PLR0917 - compiled code is called with positions
+    books: Any, s: int, i: int, lots: int, price: float, units_per_lot: float
 ) -> float:
-    """Book a fill of signed lots into its symbol's net position and the account; return the slippage.
+    """Book signed lots into strategy s's book of symbol i; return the profit realised."""
+    profit: float = book(books[s, i], lots, price, units_per_lot)
+    return profit
+
+
+@njit(cache=True)
+def book_net(  # noqa: PLR0917 - compiled code is called with positions
+    symbols: Any, i: int, accounts: Any, lots: int, price_micro: int, fee: int, expected_price: float
+) -> float:
+    """Book a fill of signed lots into symbol i's net position and the account; return the slippage.
 
     Cash moves by the notional rounded against us and the fee; slippage is the money lost against ``expected_price``.
     """
+    row, account = symbols[i], accounts[0]
     side = 1 if lots > 0 else -1
     unit, price = row.lot_numerator / row.lot_denominator, price_micro * 1e-6
     book(row, lots, price, unit)

@@ -1,10 +1,13 @@
-"""The compiled parts of a slice, put together so that Python crosses into compiled code few times."""
+"""The compiled parts of a slice, put together so that Python crosses into compiled code few times.
+
+Tables of one row (account, costs, limits) come as arrays: a record as an argument costs ten times as much to pass.
+"""
 
 from typing import Any
 
 from numba import njit
 
-from engine.decisions import decide
+from engine.decisions import decide, overshoots
 from engine.kernel import mark_symbols, value_account
 from engine.outcomes import settle
 from engine.units import fill_units, size_units
@@ -43,9 +46,15 @@ def fill_and_mark(  # noqa: PLR0917 - compiled code is called with positions
     symbols: Any, bars: Any, books: Any, strategies: Any, account: Any, costs: Any, rates: Any
 ) -> None:
     """Fill the unit books at the open, take the closes as marks, value account and strategies."""
-    fill_units(symbols, bars, books, strategies, costs)
-    mark_symbols(symbols, bars, costs.volatility_bars)
-    value_account(account, symbols, books, strategies, rates)
+    fill_units(symbols, bars, books, strategies, costs[0])
+    mark_symbols(symbols, bars, costs[0].volatility_bars)
+    value_account(account[0], symbols, books, strategies, rates)
+
+
+@njit(cache=True)
+def value(account: Any, symbols: Any, books: Any, strategies: Any, rates: Any) -> None:
+    """Value account and strategies at marks that no bar has moved."""
+    value_account(account[0], symbols, books, strategies, rates)
 
 
 @njit(cache=True)
@@ -65,24 +74,24 @@ def size_and_decide(  # noqa: PLR0917 - compiled code is called with positions
     limits_met: Any,
 ) -> int:
     """Size the unit books and, unless blocked, decide; return how many symbols have something to say."""
-    size_units(symbols, books, strategies, limits, rates, costs.symbol_budget)
+    budget = costs[0].symbol_budget
+    size_units(symbols, books, strategies, limits[0], rates, budget)
     if blocked:
         return 0
     said: int = decide(
-        symbols,
-        books,
-        strategies,
-        account,
-        limits,
-        rates,
-        costs.symbol_budget,
-        now_ns,
-        wants,
-        masks,
-        values,
-        limits_met,
+        symbols, books, strategies, account[0], limits[0], rates, budget, now_ns, wants, masks, values, limits_met
     )
     return said
+
+
+@njit(cache=True)
+def contradicts(  # noqa: PLR0917 - compiled code is called with positions
+    i: int, side: int, symbols: Any, books: Any, strategies: Any, account: Any, costs: Any, limits: Any, rates: Any
+) -> bool:
+    """Whether open orders of symbol i on a side would go beyond what the targets want (engine/decisions.py)."""
+    budget = costs[0].symbol_budget
+    beyond: bool = overshoots(i, side, symbols, books, strategies, account[0], limits[0], rates, budget)
+    return beyond
 
 
 @njit(cache=True)

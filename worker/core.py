@@ -37,6 +37,7 @@ class Core:
         self._step(event)
         if self.machine.intents or self.machine.cancels:
             self.settle(sent_ns)
+        self.machine.catch_up()
 
     def settle(self, sent_ns: int = 0, *, resend: bool = False) -> None:
         """Sync, then tell the broker of every intent and cancel that waits, and journal its answers.

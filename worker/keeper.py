@@ -19,11 +19,18 @@ OUTBOX_LIMIT = 20_000  # events kept while the bus is away; the journal has them
 
 
 class Told(NamedTuple):
-    """An event on its way to worker.events."""
+    """An event on its way to worker.events; its envelope is made when it goes, not while an order waits."""
 
-    seq: int
+    id: str
     type: str
-    event: bytes
+    agent_id: str
+    payload: bytes
+    confidence: float | None
+    at_ns: int
+
+    def event(self) -> bytes:
+        """Return the envelope."""
+        return envelope(self.type, self.agent_id, self.payload, self.at_ns, self.confidence, id=self.id)
 
 
 class Keeper:
@@ -61,16 +68,13 @@ class Keeper:
             self._unsynced_since = time.monotonic()
         for index, (kind, agent_id, confidence, _, payload) in enumerate(entries):
             if kind in TOLD:
-                seq = first + index
-                made = envelope(kind, agent_id, payload, now_ns, confidence, id=f"execution:{seq}")
-                self._staged.append(Told(seq, kind, made))
+                self._staged.append(Told(f"execution:{first + index}", kind, agent_id, payload, confidence, now_ns))
         self.inputs += 1
 
     def tell_again(self, kind: str, payload: JobDue, through_seq: int) -> None:
         """Publish a journaled job once more, with all that is on the disk to be read by it."""
-        placed = msgspec.structs.replace(payload, through_seq=through_seq)
-        made = envelope(kind, "engine", placed, time.time_ns(), id=f"again:{payload.occurrence}")
-        self.outbox.append(Told(through_seq, kind, made))
+        placed = encode_payload(msgspec.structs.replace(payload, through_seq=through_seq))
+        self.outbox.append(Told(f"again:{payload.occurrence}", kind, "engine", placed, None, time.time_ns()))
 
     def due(self, within_s: float) -> bool:
         """Whether the oldest unsynced step has waited that long."""

@@ -72,7 +72,7 @@ class Link:
             with client.pipeline(transaction=False) as pipe:
                 command = cast("Any", pipe)
                 for told in batch:
-                    command.xadd(WORKER_EVENTS, {b"event": told.event}, maxlen=EVENTS_KEPT, approximate=True)
+                    command.xadd(WORKER_EVENTS, {b"event": told.event()}, maxlen=EVENTS_KEPT, approximate=True)
                 if positions:
                     command.hset(POSITION_WORKER, mapping=dict(positions))
                 if view is not None:
@@ -85,9 +85,9 @@ class Link:
             outbox.popleft()
         return True
 
-    def send(self, event: bytes) -> bool:
+    def send(self, told: Told) -> bool:
         """Publish one event that no journal holds (hello)."""
-        return self.tell(deque([Told(-1, "", event)]), {})
+        return self.tell(deque([told]), {})
 
     def beat(self, metrics: Mapping[str, float]) -> None:
         """Say that the worker lives."""

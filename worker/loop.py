@@ -14,13 +14,14 @@ import msgspec
 
 from engine.layout import STATES
 from events.bus import Entry
-from events.codec import CodecError, decode_envelope, decode_payload, envelope
+from events.codec import CodecError, decode_envelope, decode_payload, encode_payload
 from events.metrics import Metrics
 from events.streams import CONTROL_WORKER, REQUEST_KILL, market_stream
 from events.types import ControlEvent, MarketSlice
 from worker.calls import Calls
 from worker.core import WORKER, Core
 from worker.intake import EntriesLostError, Incoming, MarketIntake, control_input
+from worker.keeper import Told
 from worker.kill import Kill
 from worker.link import Link
 from worker.view import Arrivals, build
@@ -264,7 +265,8 @@ class Loop:
             action="hello", scope="all", target="", actor=WORKER, reason="start",
             request_id=f"hello:{self._run}:{time.time_ns()}", content=content,
         )  # fmt: skip
-        self._hello_sent = self._link.send(envelope("ControlEvent", WORKER, event, time.time_ns()))
+        told = Told(event.request_id, "ControlEvent", WORKER, encode_payload(event), None, time.time_ns())
+        self._hello_sent = self._link.send(told)
 
     def _check_bus(self) -> None:
         """Compare every stream's last id with what was read of it: a lower one means that the bus was emptied."""

@@ -25,7 +25,6 @@ from events.types import (
     RiskAlert,
     StanceEvent,
     TimerEvent,
-    TradeEvent,
 )
 from market.validation import Validator
 from worker.brokers import open_broker
@@ -81,7 +80,8 @@ class Machine:
         self.engine_ns = 0
         self.last_close_ns = 0
         self.ended = False
-        self.projection = Projection()
+        self._shown = Projection()
+        self._unshown: list[Any] = []
         self._seen: dict[str, None] = {}
         self._early: list[ControlEvent] = []
         self._steps: dict[str, Callable[[Output], list[Output]]] = {
@@ -103,6 +103,18 @@ class Machine:
         if self.engine is None and event.type != "ControlEvent":
             raise RuntimeError(f"{event.type} came before a configuration was in force")
         return self._steps[event.type](event)
+
+    @property
+    def projection(self) -> Projection:
+        """Counts, digest and latest orders, brought up to date."""
+        self.catch_up()
+        return self._shown
+
+    def catch_up(self) -> None:
+        """Bring the projection up to date: after the broker calls, since no order needs to wait for it."""
+        for payload in self._unshown:
+            self._shown.take(payload)
+        self._unshown.clear()
 
     @property
     def waiting(self) -> list[JobDue]:
@@ -216,7 +228,7 @@ class Machine:
     def remember(self, note: Output) -> None:
         """Show an alert of the worker's own; it is no input and changes nothing else."""
         if isinstance(note.payload, RiskAlert):
-            self.projection.alert(note.payload)
+            self._unshown.append(note.payload)
 
     def _judge_by(self, configuration: Configuration) -> None:
         known = self.validator.snapshot()
@@ -233,19 +245,12 @@ class Machine:
         return [event, *outputs]
 
     def _note(self, record: Output) -> None:
+        self._unshown.append(record.payload)
         match record.payload:
             case OrderEvent() as order:
-                self.projection.order(order)
                 self._order(order)
             case FillEvent() as fill:
-                self.projection.fill(fill)
                 self._connected().observe(fill)
-            case TradeEvent() as trade:
-                self.projection.trade(trade)
-            case RiskAlert() as alert:
-                self.projection.alert(alert)
-            case MarketSlice() as market:
-                self.projection.market(market)
             case JobDue() as job:
                 self.jobs[job.occurrence] = job
 
@@ -348,4 +353,5 @@ class Machine:
         self.cancels, self.unknown = dict.fromkeys(state.cancels), dict.fromkeys(state.unknown)
         self._seen = dict.fromkeys(state.seen)
         self.engine_ns, self.last_close_ns, self.ended = state.engine_ns, state.last_close_ns, state.ended
-        self.projection.restore(state.projection)
+        self._unshown.clear()
+        self._shown.restore(state.projection)

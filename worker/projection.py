@@ -49,6 +49,20 @@ class Projection:
         self._fills: deque[dict[str, Any]] = deque(maxlen=LATEST)
         self._alerts: deque[dict[str, Any]] = deque(maxlen=LATEST)
 
+    def take(self, payload: Any) -> None:
+        """Take the payload of a journaled record; most types say nothing to it."""
+        match payload:
+            case OrderEvent():
+                self.order(payload)
+            case FillEvent():
+                self.fill(payload)
+            case TradeEvent():
+                self.trade(payload)
+            case RiskAlert():
+                self.alert(payload)
+            case MarketSlice():
+                self.market(payload)
+
     def market(self, market: MarketSlice) -> None:
         """Count a slice."""
         counts = self.counts

@@ -8,7 +8,7 @@ from engine.configuration import Configuration
 from events.codec import decode_payload
 from events.paths import DataPaths
 from events.reader import JournalReader
-from events.types import AccountEvent, Bar, ControlEvent, FillEvent, MarketSlice, OrderEvent, TradeEvent
+from events.types import AccountEvent, Bar, ControlEvent, MarketSlice, TradeEvent
 from market.calendars import session_of_bar
 from worker.projection import Projection
 from worker.view import LAST_VIEW
@@ -32,17 +32,12 @@ class _Account:
 
     def take(self, payload: Any) -> None:
         """Take one record."""
+        self.projection.take(payload)
         match payload:
             case MarketSlice():
-                self.projection.market(payload)
                 for bar in payload.bars:
                     self._mark(bar)
-            case OrderEvent():
-                self.projection.order(payload)
-            case FillEvent():
-                self.projection.fill(payload)
             case TradeEvent():
-                self.projection.trade(payload)
                 signed = payload.quantity if payload.side == "BUY" else -payload.quantity
                 self.quantities[payload.symbol] = self.quantities.get(payload.symbol, 0.0) + signed
             case AccountEvent():

@@ -85,7 +85,8 @@ def test_keyboard_alone_reaches_everything(page: Page, stage: Stage, path: str) 
         if done and page.evaluate("(seen) => seen.size", seen) > wanted:
             break
     reached = page.evaluate(
-        "(seen) => [...seen].filter(one => one.matches('a[href], button, select, input:not([type=hidden]), summary')).length",
+        """seen => [...seen]
+        .filter(one => one.matches('a[href], button, select, input:not([type=hidden]), summary')).length""",
         seen,
     )
     assert reached >= wanted

@@ -42,7 +42,7 @@ class Browser:
 
 
 @pytest.fixture
-def browser(paths, processes, until) -> Browser:
+def visitor(paths, processes, until) -> Browser:
     """A browser before a freshly started control room."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -63,48 +63,48 @@ def browser(paths, processes, until) -> Browser:
     return made
 
 
-def sign_in(browser: Browser, paths) -> None:
+def sign_in(visitor: Browser, paths) -> None:
     shown = dict(line.split(": ", 1) for line in (paths.secrets / "first-login").read_text().splitlines())
-    browser.get("/login")
-    status, headers, _ = browser.post("/login", username=shown["user"], password=shown["password"])
+    visitor.get("/login")
+    status, headers, _ = visitor.post("/login", username=shown["user"], password=shown["password"])
     assert (status, headers["Location"]) == (302, "/first-password")
-    browser.get("/first-password")
+    visitor.get("/first-password")
     own = "a-password-of-my-own-17"
-    status, headers, _ = browser.post("/first-password", current=shown["password"], new=own, again=own)
+    status, headers, _ = visitor.post("/first-password", current=shown["password"], new=own, again=own)
     assert (status, headers["Location"]) == (302, "/")
 
 
-def test_first_login_then_kill_with_the_database_moved_away(browser, paths):
-    sign_in(browser, paths)
+def test_first_login_then_kill_with_the_database_moved_away(visitor, paths):
+    sign_in(visitor, paths)
     for file in paths.root.glob("django.sqlite3*"):
         file.rename(paths.root / f"away-{file.name}")
     paths.database.mkdir()  # whatever is opened in its place fails
-    status, headers, _ = browser.post("/kill", scope="all", next="/orders/")
+    status, headers, _ = visitor.post("/kill", scope="all", next="/orders/")
     assert status == 303
     [line] = [json.loads(line) for line in paths.kill_file.read_text().splitlines()]
     assert (line["scope"], line["actor"]) == ("all", "operator")
-    status, _, page = browser.get(headers["Location"])
+    status, _, page = visitor.get(headers["Location"])
     assert status == 200
     assert b"Kill sent" in page
-    status, _, page = browser.get("/system/")
+    status, _, page = visitor.get("/system/")
     assert status == 500
     assert b"What still works" in page
-    assert browser.get("/healthz")[0] == 200
+    assert visitor.get("/healthz")[0] == 200
     assert not re.search("a-password-of-my-own-17", (paths.root / "processes.log").read_text())
 
 
-def test_what_a_browser_loads_is_served_here_and_nothing_may_be_inline(browser):
+def test_what_a_browser_loads_is_served_here_and_nothing_may_be_inline(visitor):
     for name in ("htmx.min.js", "plotly.min.js", "uplot.min.js", "uplot.min.css"):
-        status, headers, content = browser.get(f"/static/vendor/{name}")
+        status, headers, content = visitor.get(f"/static/vendor/{name}")
         assert status == 200
         assert len(content) > 1000
         assert ("css" if name.endswith("css") else "javascript") in headers["Content-Type"]
-    status, headers, page = browser.get("/login")
+    status, headers, page = visitor.get("/login")
     policy = headers["Content-Security-Policy"]
     assert status == 200
     assert "unsafe-inline" not in policy
     assert "script-src 'self';" in policy
-    assert f"connect-src 'self' ws://127.0.0.1:{browser.port}" in policy
+    assert f"connect-src 'self' ws://127.0.0.1:{visitor.port}" in policy
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cache-Control"] == "no-store"
@@ -112,11 +112,11 @@ def test_what_a_browser_loads_is_served_here_and_nothing_may_be_inline(browser):
     assert b"<script>" not in page
 
 
-def test_another_hosts_name_is_not_answered(browser):
-    assert browser.get("/login", Host="evil.example")[0] == 400
+def test_another_hosts_name_is_not_answered(visitor):
+    assert visitor.get("/login", Host="evil.example")[0] == 400
 
 
-def test_the_secret_key_is_private_and_the_same_for_every_process(browser, paths):
+def test_the_secret_key_is_private_and_the_same_for_every_process(visitor, paths):
     key = paths.secrets / "django-key"
     assert key.stat().st_mode & 0o777 == 0o600
     assert len(key.read_text()) > 40

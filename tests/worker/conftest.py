@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import worker_station as made  # noqa: E402
+import worker_station as made
 
 
 @pytest.fixture

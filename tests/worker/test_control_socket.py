@@ -25,7 +25,7 @@ class Handlers:
         self.killed.append((scope, target, actor, reason, request_id))
         return {"ok": True, "killed": [scope], "canceled": 0}
 
-    def release(self, user, password, reason):
+    def release(self, *_):
         self.hold.wait(10)
         return {"ok": False, "reason": "no"}
 

@@ -64,7 +64,9 @@ def test_an_entry_that_is_not_the_next_one_is_a_loss(after):
 
 def test_refused_bars_keep_their_code_and_reach_nobody():
     source = intake(refuse=lambda one, _last: "BAD_NAN" if one.close is None else None)
-    (incoming,) = taken(source, entries([("MarketEvent", bar("A", close=None)), ("MarketEvent", bar("B")), end(bars=2)]))
+    (incoming,) = taken(
+        source, entries([("MarketEvent", bar("A", close=None)), ("MarketEvent", bar("B")), end(bars=2)])
+    )
     assert [each.symbol for each in incoming.event.payload.bars] == ["B"]
     assert [(each.code, each.symbol) for each in incoming.event.payload.refused] == [("BAD_NAN", "A")]
 
@@ -90,7 +92,9 @@ def test_engine_time_never_runs_backwards():
 
 
 def stance():
-    return StanceEvent(strategy="momentum", symbol="*", bias=0.5, confidence=0.5, effective_from_ns=0, expiry_ns=1, source="x")
+    return StanceEvent(
+        strategy="momentum", symbol="*", bias=0.5, confidence=0.5, effective_from_ns=0, expiry_ns=1, source="x"
+    )
 
 
 def test_a_stance_passes_in_order_with_its_place_and_is_not_taken_twice():
@@ -107,7 +111,13 @@ def test_control_entries_carry_their_place():
     made = control_input(Entry(CONTROL_WORKER, "7-1", envelope("ControlEvent", "relay", event, 1)))
     assert made.payload.position == f"{CONTROL_WORKER} 7-1"
     model = ModelEvent(
-        name="calibrators", version=1, outcome="fitted", occurrence="o", sha256="", effective_from_ns=0, content=msgspec.Raw(b"{}")
+        name="calibrators",
+        version=1,
+        outcome="fitted",
+        occurrence="o",
+        sha256="",
+        effective_from_ns=0,
+        content=msgspec.Raw(b"{}"),
     )
     assert control_input(Entry(CONTROL_WORKER, "8-1", envelope("ModelEvent", "relay", model, 1))).type == "ModelEvent"
     assert control_input(Entry(CONTROL_WORKER, "9-1", b"garbage")) is None

@@ -1,7 +1,6 @@
 """Every way to kill, in every state of the worker; what lifts it, and what does not."""
 
 import json
-import os
 import time
 
 import msgspec
@@ -19,7 +18,10 @@ from worker.release import make_entry
 def by_file(paths, bus, worker):
     paths.kill_file.parent.mkdir(mode=0o700, exist_ok=True)
     paths.kill_file.write_bytes(
-        json.dumps({"scope": "all", "target": "", "actor": "shell", "reason": "test", "request_id": "f1", "ts_ns": 1}).encode() + b"\n"
+        json.dumps(
+            {"scope": "all", "target": "", "actor": "shell", "reason": "test", "request_id": "f1", "ts_ns": 1}
+        ).encode()
+        + b"\n"
     )
 
 
@@ -50,8 +52,8 @@ def seal(paths):
     file.chmod(0o600)
 
 
-def release(worker, password="right", reason="all clear"):
-    return worker.ask(op="release", user="operator", password=password, reason=reason)
+def release(worker, **changes):
+    return worker.ask(**{"op": "release", "user": "operator", "password": "right", "reason": "all clear", **changes})
 
 
 def active(bus, worker):
@@ -126,7 +128,9 @@ def test_working_orders_are_cancelled_and_positions_kept(paths, bus, worker):
     answer = worker.ask(op="kill", scope="all", target="", actor="a", reason="r")
     assert answer["canceled"] == len(before["open_orders"])
     view = worker.until(lambda view: not view["open_orders"])
-    assert {s: p["lots"] for s, p in view["positions"].items()} == {s: p["lots"] for s, p in before["positions"].items()}
+    assert {s: p["lots"] for s, p in view["positions"].items()} == {
+        s: p["lots"] for s, p in before["positions"].items()
+    }
     canceled = [order for order in view["orders"] if order["state"] == "CANCELED"]
     assert len(canceled) == answer["canceled"]
 
@@ -200,4 +204,4 @@ def test_garbage_on_the_socket_hurts_nobody(paths, bus, worker):
     assert worker.ask(op="destroy")["ok"] is False
     assert worker.ask()["ok"] is False
     assert worker.ask(op="status")["state"] == "ACTIVE"
-    assert os.stat(paths.socket("worker")).st_mode & 0o077 == 0
+    assert paths.socket("worker").stat().st_mode & 0o077 == 0

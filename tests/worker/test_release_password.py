@@ -1,7 +1,5 @@
 """Whose password releases the kill."""
 
-import os
-
 import msgspec
 import pytest
 
@@ -28,9 +26,10 @@ def file(tmp_path, sealed):
     return path
 
 
-def refusal(passwords, user="operator", password="correct horse", reason="all clear"):
+def refusal(passwords, **changes):
+    given = {"user": "operator", "password": "correct horse", "reason": "all clear", **changes}
     with pytest.raises(ReleaseRefusedError) as caught:
-        passwords.verify(user, password, reason)
+        passwords.verify(**given)
     return str(caught.value)
 
 
@@ -74,7 +73,7 @@ def test_parameters_beyond_memory_refuse_instead_of_failing(file):
     entry = msgspec.structs.replace(make_entry("x"), n=1 << 24)
     file.write_bytes(msgspec.json.encode({"operator": entry}))
     assert "scrypt" in refusal(Passwords(file))
-    assert os.stat(file).st_mode & 0o777 == 0o600
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_two_entries_of_one_password_differ():

@@ -4,10 +4,21 @@ import random
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
-from worker_station import FEED, ROOT, Bus, WorkerProcess, configuration, configure_event, data_paths, essence, feed_entries
+from worker_station import (
+    FEED,
+    ROOT,
+    Bus,
+    WorkerProcess,
+    configuration,
+    configure_event,
+    data_paths,
+    essence,
+    feed_entries,
+)
 
 from events.bus import read_from
 from events.codec import decode_envelope, decode_payload
@@ -215,7 +226,7 @@ def test_a_replay_waits_for_the_model_that_a_job_was_due_for(paths, bus, worker)
 
 def test_a_second_worker_on_the_same_journal_refuses(paths, bus, worker):
     worker.start()
-    worker.until(lambda view: True)
+    worker.until(lambda view: view["seq"] >= 0)
     second = subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), "worker", "--data-dir", str(paths.root)],
         cwd=ROOT, capture_output=True, text=True, check=False,
@@ -259,6 +270,6 @@ def test_its_memory_stays_below_its_limit(bus, worker):
     for close in feed_entries(300):
         bus.send_close(close)
     worker.until(lambda view: view["source"]["ended"])
-    with open(f"/proc/{worker.process.pid}/status") as file:
+    with Path(f"/proc/{worker.process.pid}/status").open() as file:
         resident = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
     assert resident < 300 * 1024

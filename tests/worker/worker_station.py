@@ -17,10 +17,10 @@ from engine.output import Output
 from events.bus import connect, publish
 from events.codec import envelope
 from events.embedded import valkey_command
-from events.paths import DataPaths
-from events.streams import CONTROL_WORKER, market_stream
 from events.journal import JournalWriter
+from events.paths import DataPaths
 from events.reader import JournalReader
+from events.streams import CONTROL_WORKER, market_stream
 from events.types import Bar, ControlEvent, FeedEnd, MarketSlice, RunStarted, SliceEnd
 from market.instruments import Instrument
 from worker.core import Core
@@ -51,7 +51,7 @@ def instrument(symbol):
     )
 
 
-def configuration(version=1, symbols=SYMBOLS, waits=False, **limits):
+def configuration(version=1, symbols=SYMBOLS, *, waits=False, **limits):
     settings = load_settings()
     settings = msgspec.structs.replace(settings, limits=msgspec.structs.replace(settings.limits, **limits))
     return Configuration(
@@ -93,7 +93,8 @@ def market(minutes, symbols=SYMBOLS, seed=1):
             prices[symbol] = close
             bars.append(Bar(
                 feed=FEED, symbol=symbol, open_ns=open_ns, interval_s=60, open=opened, high=max(high, opened, close),
-                low=min(low, opened, close), close=close, volume=float(chance.randrange(50_000, 500_000)), close_ns=open_ns + MINUTE_NS,
+                low=min(low, opened, close), close=close, volume=float(chance.randrange(50_000, 500_000)),
+                close_ns=open_ns + MINUTE_NS,
             ))  # fmt: skip
         yield open_ns + MINUTE_NS, bars
 
@@ -229,7 +230,12 @@ class Bench:
         self.switch = KillSwitch(self.folder / "kill" / "KILL")
         self.switch.latch(machine.killed)
         self.core = Core(machine, Keeper(self.journal), self.switch, OrderDesk(self.switch))
-        started = RunStarted(station_version="0", fingerprint={"test": "same"}, resumed_from=self.done.resumed_from, replayed=self.done.replayed)
+        started = RunStarted(
+            station_version="0",
+            fingerprint={"test": "same"},
+            resumed_from=self.done.resumed_from,
+            replayed=self.done.replayed,
+        )
         self.core.note(Output("RunStarted", "worker", started))
         if machine.engine is not None:
             self.core.settle(resend=True)
@@ -275,5 +281,6 @@ def essence(records):
     return [
         (record.type, bytes(record.payload))
         for record in records
-        if record.agent_id != "worker" and record.type not in {"RunStarted", "SnapshotEvent", "ControlEvent", "ControlAck", "JobDue"}
+        if record.agent_id != "worker"
+        and record.type not in {"RunStarted", "SnapshotEvent", "ControlEvent", "ControlAck", "JobDue"}
     ]

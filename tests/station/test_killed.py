@@ -1,0 +1,60 @@
+"""kill -9 in the middle: the orders are those of the undisturbed run, and nothing happens twice."""
+
+import time
+
+import pytest
+
+from tests.station.stations import (
+    assert_equity_is_cash_and_positions,
+    assert_nothing_twice,
+    begin,
+    finish,
+    kills,
+    refused,
+    restarts,
+    wait_for_bars,
+)
+
+pytestmark = [pytest.mark.station, pytest.mark.realdata]
+
+
+@pytest.mark.parametrize(
+    ("speed", "seed", "plan"),
+    [
+        ("max", 1, ("worker", "feed", "relay", "worker", "recorder", "feed", "celery", "worker")),
+        ("3000", 2, ("worker", "feed", "worker", "recorder", "feed", "worker", "relay", "celery")),
+    ],
+)
+def test_killed_processes_change_nothing(reference, week, short_dir, speed, seed, plan):
+    bars = reference.result["bars"]
+    disturbed = finish(short_dir / "killed", *week, "--speed", speed, disturb=kills(seed, bars, *plan))
+    assert restarts(disturbed) == {name: plan.count(name) for name in plan}
+    assert disturbed.result["chain_ok"] is True
+    assert disturbed.same() == reference.same()
+    assert disturbed.derived() == reference.derived()
+    assert_nothing_twice(disturbed)
+    assert_equity_is_cash_and_positions(disturbed)
+
+
+def test_a_stopped_run_goes_on_where_it_was(reference, week, short_dir):
+    data_dir = short_dir / "resumed"
+    half = begin(data_dir, *week, "--speed", "3000")
+    wait_for_bars(half, reference.result["bars"] // 2)
+    half.process.send_signal(2)
+    assert half.process.wait(timeout=30) == 1
+    said = data_dir.with_name("resumed.err").read_text()
+    assert "Stopped before the source had ended." in said
+
+    other = refused(data_dir, "--feed", "simulated")
+    assert "--data-dir" in other
+    assert "replay:" in other
+    fewer = refused(data_dir, *week[:2], "--symbols", "AAPL")
+    assert "symbols" in fewer
+
+    began = time.monotonic()
+    resumed = finish(data_dir, *week, "--speed", "max")
+    assert resumed.result["seconds"] <= time.monotonic() - began
+    assert resumed.result["chain_ok"] is True
+    assert resumed.same() == reference.same()
+    assert resumed.derived() == reference.derived()
+    assert_nothing_twice(resumed)

@@ -1,0 +1,123 @@
+"""A kill while the disk hangs or fails: cancels never wait for it."""
+
+import threading
+import time
+
+import pytest
+from worker_station import FEED
+
+from engine.output import Output
+from events.codec import decode_payload
+from events.journal import JournalSyncFailed, JournalWriteFailed
+from worker.calls import Calls
+from worker.guard import Guard
+from worker.kill import Kill
+from worker.release import Passwords
+from worker.requests import SocketHandlers
+
+
+@pytest.fixture
+def working(bench):
+    """A core with orders at the broker, its trading thread between two slices."""
+    bench.configure()
+    for one in bench.slices(500):
+        bench.core.apply(Output("MarketSlice", f"feed:{FEED}", one))
+        if len(bench.core.machine.broker.working()) >= 1:
+            return bench
+    raise AssertionError("no order was made")
+
+
+def kill(scope="all", target=""):
+    return Kill(scope=scope, target=target, actor="a", reason="r", request_id="k1")
+
+
+def test_the_guard_cancels_where_the_trading_thread_hangs(working, monkeypatch):
+    guard, hang = Guard(working.core), threading.Event()
+    sync = working.journal.sync
+    monkeypatch.setattr(working.journal, "sync", lambda: (hang.wait(20), sync()))
+    working.core.alert("X", "something to sync")
+    stuck = threading.Thread(target=working.core.keeper.sync)
+    stuck.start()
+    guard.start()
+    working.switch.request(kill(), "socket")
+    until = time.monotonic() + 10
+    while working.core.machine.broker.working() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not working.core.machine.broker.working()
+    assert guard.canceled >= 1
+    assert stuck.is_alive()
+    hang.set()
+    stuck.join()
+    guard.close()
+    working.core.kill_requested()
+    assert not working.core.machine.engine.open_orders()
+
+
+def test_an_order_withdrawn_by_the_guard_is_not_filled_by_the_next_slice(working):
+    order_id = working.core.machine.broker.working()[0].order_id
+    working.switch.request(kill(), "socket")
+    working.core.desk.cancel_killed(working.core.machine.broker)
+    done = working.core.machine.projection.counts.slices
+    one = list(working.slices(done + 1))[-1]
+    working.core.apply(Output("MarketSlice", f"feed:{FEED}", one))
+    fills = [decode_payload("FillEvent", r.payload) for r in working.records if r.type == "FillEvent"]
+    assert order_id not in {fill.order_id for fill in fills}
+
+
+@pytest.mark.parametrize("call", ["append", "sync"])
+def test_a_failing_disk_ends_the_worker_after_the_cancels(working, monkeypatch, call):
+    error = JournalWriteFailed if call == "append" else JournalSyncFailed
+
+    def fail(*_):
+        raise error("the disk is gone")
+
+    monkeypatch.setattr(working.journal, call, fail)
+    working.switch.request(kill(), "socket")
+    with pytest.raises(error):
+        working.core.kill_requested()
+    assert not working.core.machine.broker.working()
+    working.crash()
+    assert working.switch.check() == {"all"}
+
+
+def test_an_intent_that_meets_the_kill_is_never_sent(bench, monkeypatch):
+    bench.configure()
+    sent = []
+    monkeypatch.setattr(bench.core.machine.broker, "submit", sent.append)
+    bench.switch.words = frozenset({"all"})
+    bench.trade(400)
+    assert not sent
+    denied = [decode_payload("BrokerEvent", r.payload) for r in bench.records if r.type == "BrokerEvent"]
+    assert denied
+    assert {event.kind for event in denied} == {"REJECTED"}
+    assert "KILLED" in denied[0].reason
+
+
+def test_a_socket_kill_answers_though_nobody_trades(working, tmp_path):
+    guard = Guard(working.core)
+    guard.start()
+    handlers = SocketHandlers(working.core, guard, Calls(), Passwords(tmp_path / "none"), lambda: b"{}")
+    before = len(working.core.machine.broker.working())
+    answer = handlers.kill("all", "", "a", "r", "")
+    guard.close()
+    assert answer["ok"]
+    assert answer["canceled"] == before
+    assert b"did not answer" in handlers.status()
+
+
+def test_a_release_that_cannot_remove_the_file_leaves_the_kill(bench, monkeypatch):
+    bench.configure()
+    bench.switch.request(kill(), "socket")
+    bench.core.kill_requested()
+
+    def refuse(*_):
+        raise PermissionError("no")
+
+    monkeypatch.setattr(type(bench.switch.path), "rename", refuse)
+    assert not bench.core.release("operator", "all clear")
+    assert bench.switch.words == {"all"}
+    assert bench.core.machine.killed == {"all"}
+    monkeypatch.undo()
+    assert bench.core.release("operator", "all clear")
+    assert not bench.switch.words
+    assert not bench.core.machine.killed
