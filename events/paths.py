@@ -72,7 +72,7 @@ class DataPaths:
         return self.root / "station.lock"
 
     def socket(self, name: str) -> Path:
-        """Return the path of a UNIX socket: below the data directory, or in a private short folder if that is too long."""
+        """Return the path of a UNIX socket: in the data directory, or in a private short folder if that is too long."""
         path = self.run / f"{name}.sock"
         if len(os.fsencode(str(path.absolute()))) <= UNIX_PATH_LIMIT:
             return path.absolute()

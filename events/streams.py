@@ -22,15 +22,15 @@ STREAMS = (
            "trimmed below the slowest reader"),
     Stream("control.worker", "relay", ("(worker)", "recorder"), "ControlEvent, ModelEvent", "the last 10,000"),
     Stream("control.feed", "relay", ("(feed)",), "pause, resume, step, speed of a replay", "the last 100"),
-    Stream("control.audit", "relay", ("recorder",), "AuditEvent: what people did in the control room", "the last 10,000"),
+    Stream("control.audit", "relay", ("recorder",), "AuditEvent: what people did in the pages", "the last 10,000"),
     Stream("request.kill", "web", ("(worker)",), "kill requests of the control room", "the last 100"),
     Stream("worker.events", "worker", ("relay", "(web)"),
            "JobDue, ControlAck, StateEvent, hello; alerts, orders and trades for the pages",
            "trimmed below the slowest group, at most 100,000"),
     Stream("worker.snapshot", "worker", ("(web)",), "the worker's whole view with its journal sequence", "the last 4"),
 )  # fmt: skip
-"""Beside the streams each process keeps ``status.PROCESS``, one JSON string that expires ten seconds after its last beat,
-and the worker keeps ``position.worker``, a hash of stream to the last entry that its journal holds."""
+"""Beside the streams each process keeps ``status.PROCESS``, one JSON string that expires ten seconds after its last
+beat, and the worker keeps ``position.worker``, a hash of stream to the last entry that its journal holds."""
 
 CONTROL_WORKER = "control.worker"
 CONTROL_FEED = "control.feed"

@@ -34,7 +34,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bar(Payload, frozen=True, tag="bar", tag_field="kind"):
-    """A bar as its source gave it. Nothing is trusted: a number that JSON cannot carry (NaN, infinite) arrives as None."""
+    """A bar as its source gave it, not to be trusted: a number that JSON cannot carry (NaN, infinity) is None."""
 
     feed: str
     symbol: str
@@ -103,7 +103,7 @@ class Refusal(Payload, frozen=True):
 
 
 class MarketSlice(Payload, frozen=True):
-    """The engine's input of one close: its valid bars in symbol order, what was refused, and the bus position after it."""
+    """The engine's input of one close: valid bars in symbol order, what was refused, and the bus position after it."""
 
     feed: str
     position: str
@@ -134,7 +134,7 @@ class StanceEvent(Payload, frozen=True):
 
 
 class SignalEvent(Payload, frozen=True):
-    """A policy changed its target. The envelope's confidence is the calibrated probability, None where nothing is known."""
+    """A policy changed its target. The envelope's confidence is the calibrated probability, if known."""
 
     engine_ns: int
     strategy: str
@@ -255,7 +255,7 @@ class TradeEvent(Payload, frozen=True):
 
 
 class ControlEvent(Payload, frozen=True):
-    """A person's (or rule's) act. ``signature`` is the approvals key's over the content: required of what loosens, later."""
+    """A person's (or rule's) act. ``signature``, the approvals key's over the content, is for what loosens limits."""
 
     action: Literal[
         "kill", "release", "configure", "pause", "resume", "enable", "hello", "reconciled", "unreconciled", "halt"
@@ -272,7 +272,7 @@ class ControlEvent(Payload, frozen=True):
 
 
 class AuditEvent(Payload, frozen=True):
-    """A person (or the station's own start) changed something that no other event tells of: logins, people, passwords, releases."""
+    """A person (or the station's start) changed what no other event tells of: logins, people, passwords, releases."""
 
     wall_ns: int
     action: str
@@ -283,7 +283,7 @@ class AuditEvent(Payload, frozen=True):
 
 
 class FeedControl(Payload, frozen=True):
-    """A person steers a replay's pace (stream control.feed): ``speed`` is the factor, 0 as fast as possible, read by action speed alone."""
+    """A person steers a replay's pace (stream control.feed); ``speed``, of action speed alone: 0 is the fastest."""
 
     action: Literal["pause", "resume", "step", "speed"]
     actor: str
@@ -386,7 +386,7 @@ class SnapshotEvent(Payload, frozen=True):
 
 
 class BusPosition(Payload, frozen=True):
-    """Last record of each batch of the recorder: how far the journal holds each stream, so that nothing is taken twice."""
+    """Last record of each batch of the recorder: how far the journal holds each stream; nothing is taken twice."""
 
     streams: dict[str, str]
 

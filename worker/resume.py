@@ -109,6 +109,7 @@ def _again(machine: Machine, batch: list[Record], *, exact: bool) -> int:
                 f"record {record.seq} ({record.type}) is not what its inputs give now ({output.type}): "
                 f"{bytes(record.payload)[:300]!r} became {payload[:300]!r}"
             )
+    machine.catch_up()
     if len(made) != len(batch):
         raise ReplayDiffersError(
             f"the batch that ends with record {batch[-1].seq} has {len(batch)} records, not {len(made)}"

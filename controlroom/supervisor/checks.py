@@ -11,11 +11,11 @@ from controlroom.supervisor.options import ROOT
 from controlroom.supervisor.programs import THREADS
 
 LINTERS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("ruff check", ("ruff", "check", ".")),
-    ("ruff format", ("ruff", "format", "--check", ".")),
-    ("import-linter", ("importlinter.cli",)),
-    ("djLint", ("djlint", "templates", "controlroom", "--check", "--lint", "--quiet")),
-    ("mypy", ("mypy", ".")),
+    ("ruff check", ("-m", "ruff", "check", ".")),
+    ("ruff format", ("-m", "ruff", "format", "--check", ".")),
+    ("import-linter", ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()")),
+    ("djLint", ("-m", "djlint", "templates", "controlroom", "--lint", "--quiet")),
+    ("mypy", ("-m", "mypy", ".")),
 )
 PYTEST = ("-n", "2", "--dist", "loadgroup", "-q")
 """Two workers: conftest.py puts every test that starts a station or a browser into one group: no two run at once."""
@@ -41,9 +41,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _holds(name: str, command: Sequence[str], env: dict[str, str]) -> bool:
     began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, env=env, check=False, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, env=env, check=False, capture_output=True, text=True)
     if done.returncode:
         sys.stderr.write(done.stdout + done.stderr)
     _say(f"{name:<14} {'failed' if done.returncode else 'ok':<7} {time.monotonic() - began:5.1f} s")

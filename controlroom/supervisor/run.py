@@ -47,8 +47,11 @@ def _run(options: RunOptions, description: dict[str, Any], directory: DataDirect
         directory.undo()
         raise BadInputError(str(error)) from error
     write_atomically(paths.run / "run.json", json.dumps(description))
-    env = environment(paths, cache_directory(), options)
+    cache = cache_directory()
+    env = environment(paths, cache, options)
     _warn(screen, description["warnings"])
+    if not any(cache.iterdir()):
+        screen.note("The worker compiles the strategies and the engine first; once, about a minute.")
     station = Station(paths, programs, screen, stop)
     try:
         station.start(env)

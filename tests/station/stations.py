@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
+
 from controlroom.supervisor import control
 from engine.configuration import Configuration
 from events.codec import decode_payload
@@ -166,8 +168,8 @@ def _bar(record):
 
 def assert_equity_is_cash_and_positions(finished):
     """Book every fill in decimals, mark with in-session closes, and compare with each account record, to the cent."""
-    (configured,) = [event for event in finished.payloads("ControlEvent") if event.action == "configure"]
-    configuration = json_of(configured.content)
+    configured = next(event for event in finished.payloads("ControlEvent") if event.action == "configure")
+    configuration = msgspec.json.decode(configured.content, type=Configuration)
     instruments = {each.symbol: each for each in configuration.instruments}
     cash = Decimal(str(configuration.settings.account.initial_cash))
     lots, marks, compared = Counter(), {}, 0
@@ -196,13 +198,6 @@ def assert_equity_is_cash_and_positions(finished):
     total = finished.result["cash"] + sum(row["value"] for row in shown.values())
     assert abs(finished.result["equity"] - total) < 0.005
     assert abs(Decimal(finished.result["cash"]) - cash) < Decimal("0.005")
-
-
-def json_of(content):
-    """Return the configuration that a ControlEvent carries."""
-    import msgspec  # noqa: PLC0415
-
-    return msgspec.json.decode(content, type=Configuration)
 
 
 def _unit(instrument):
