@@ -23,7 +23,7 @@ from risk.checks import (
     refill,
 )
 
-NOTHING, CROSSED, ALLOWED = -1, -2, 0  # of a symbol's mask; above 0 it holds the denials' bits
+NOTHING, CROSSED, WAITING, ALLOWED = -1, -2, -3, 0  # of a symbol's mask; above 0 it holds the denials' bits
 BUYS, SELLS, GROSS = range(
     3
 )  # of the totals: value of working buys and sales, gross exposure if the worst of them fill
@@ -270,17 +270,18 @@ def decide(  # noqa: PLR0917 - compiled code is called with positions
 ) -> int:
     """Size, net and judge every symbol that has a bar in this slice; return how many have something to say.
 
-    wants i8 [n, s]: signed lots by strategy; masks i8 [n]: NOTHING wanted, CROSSED among strategies with no net order,
-    ALLOWED, else the denials' bits; values, limits_met f8 [n, codes]: the numbers that decided. What is crossed or
+    wants i8 [n, s]: signed lots by strategy; masks i8 [n]: WAITING on the way in leaves a symbol out; on the way out
+    NOTHING wanted, CROSSED among strategies with no net order, ALLOWED, else the denials' bits; values, limits_met f8 [n, codes]: the numbers that decided. What is crossed or
     allowed has been reserved on return.
     """
     totals, exposures = np.zeros(3), np.zeros(len(strategies))
     commitments(symbols, books, rates, totals, exposures)
     said = 0
     for i in range(len(symbols)):
+        waiting = masks[i] == WAITING
         masks[i] = NOTHING
         row = symbols[i]
-        if row.present == 0:
+        if row.present == 0 or waiting:
             continue
         want = wants[i]
         size_symbol(i, symbols, books, strategies, account, limits, rates, budget, exposures, want)

@@ -14,7 +14,7 @@ from engine import execution
 from engine.clock import Clock
 from engine.configuration import Configuration
 from engine.control import Control
-from engine.decisions import ALLOWED, CROSSED, NOTHING
+from engine.decisions import ALLOWED, CROSSED, NOTHING, WAITING
 from engine.fills import market_fills
 from engine.layout import ACCOUNT
 from engine.opinions import Opinions
@@ -269,7 +269,7 @@ class Engine:
         """Turn targets into intents; after the last slice of the data nothing could fill, so nothing is decided."""
         state, universe = self.state, self.state.universe
         blocked = last or self.control.blocks_all(state)
-        outputs = self._cancel_contradicted(now_ns) if state.orders and not blocked else []
+        outputs = self._turn(now_ns) if state.orders and not blocked else []
         said = size_and_decide(
             universe.symbols, state.books, state.strategies, state.account, state.costs, state.limits, universe.rates,
             now_ns, blocked, state.wants, state.masks, state.values, state.limits_met,
@@ -286,10 +286,18 @@ class Engine:
                 outputs += execution.deny(state, i, now_ns)
         return outputs
 
-    def _cancel_contradicted(self, now_ns: int) -> list[Output]:
-        """Cancel working orders that the targets no longer want: an order the other way would meet them."""
-        wrong = [order for order in self.state.orders.values() if self._contradicted(order)]
-        return execution.cancel(self.state, wrong, now_ns, "targets turned")
+    def _turn(self, now_ns: int) -> list[Output]:
+        """Cancel working orders that the targets no longer want: an order the other way would meet them.
+
+        A symbol waits for its cancels' answers before anything new is decided in it.
+        """
+        state = self.state
+        wrong = [order for order in state.orders.values() if self._contradicted(order)]
+        outputs = execution.cancel(state, wrong, now_ns, "targets turned")
+        for order in state.orders.values():
+            if order.state == "PENDING_CANCEL":
+                state.masks[state.universe.index[order.symbol]] = WAITING
+        return outputs
 
     def _contradicted(self, order: Order) -> bool:
         state, universe = self.state, self.state.universe

@@ -18,6 +18,8 @@ from events.types import FillEvent
 if TYPE_CHECKING:
     from engine.universe import Universe
 
+MOST_BARS = 1e6  # of volume that a fill may be: a unit book has no budget, and a sliver of volume must cost no infinity
+
 
 @njit(cache=True)
 def market_price_micro(  # noqa: PLR0917 - compiled code is called with positions
@@ -30,9 +32,13 @@ def market_price_micro(  # noqa: PLR0917 - compiled code is called with position
     half_spread: float,
     impact_eta: float,
 ) -> int:
-    """Return the price in micro-units at which a market order of ``quantity`` units fills; side +1 buys, -1 sells."""
+    """Return the price in micro-units at which a market order of ``quantity`` units fills; side +1 buys, -1 sells.
+
+    The impact is at most the open itself; a sale gets at least a tick.
+    """
     half = max(0.5 * tick, half_spread * open_price)
-    impact = impact_eta * sigma * np.sqrt(quantity / volume) * open_price if volume > 0.0 else 0.0
+    bars = min(quantity / volume, MOST_BARS) if volume > 0.0 else 0.0
+    impact = min(impact_eta * sigma * np.sqrt(bars), 1.0) * open_price
     price = open_price + side * (half + impact)
     if side < 0:
         price = max(price, tick)

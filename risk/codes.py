@@ -62,3 +62,11 @@ MEANINGS: dict[Code, str] = {
 
 STATION_CODES = frozenset({Code.KILLED, Code.MODE_NOT_ACTIVE, Code.UNRECONCILED, Code.REDUCING_ONLY})
 """Denials that say nothing of the strategy that asked, and so do not count towards switching it off."""
+
+
+def table() -> str:
+    """Return all codes as a Markdown table, in the order in which they are named."""
+    lines = ["| Code | Denied because | Counts against the strategy |", "|---|---|---|"]
+    for code, meaning in MEANINGS.items():
+        lines.append(f"| `{code.name}` | {meaning} | {'no' if code in STATION_CODES else 'yes'} |")
+    return "\n".join(lines) + "\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from events.paths import DataPaths
 
@@ -40,7 +41,7 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Leave out what needs absent market data; give all that starts a station or a browser to one test process."""
+    """Leave out what needs absent market data; put first what starts a station or a browser: the longest chain of tests."""
     if not data_folder().is_dir():
         without = [item for item in items if item.get_closest_marker("realdata")]
         if without and os.environ.get("CI") == "true":
@@ -50,10 +51,22 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if item not in without]
         config.hook.pytest_deselected(items=without)
         config.stash[LEFT_OUT].extend(item.location[0] for item in without)
-    heavy = {item for item in items if item.get_closest_marker("station") or item.get_closest_marker("browser")}
-    for item in heavy:
-        item.add_marker(pytest.mark.xdist_group("one at a time"))
-    items.sort(key=lambda item: item not in heavy)  # the longest chain of tests begins first
+    items.sort(key=lambda item: not (item.get_closest_marker("station") or item.get_closest_marker("browser")))
+
+
+class OneStationAtATime(LoadScopeScheduling):
+    """Hands out whole files, and all files that start a station or a browser as one."""
+
+    def _split_scope(self, nodeid):
+        file = nodeid.split("::", 1)[0]
+        text = (ROOT / file).read_text()
+        return "station" if "mark.station" in text or "mark.browser" in text else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Schedule so wherever files are handed out whole."""
+    return OneStationAtATime(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_sessionfinish(session):

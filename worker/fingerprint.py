@@ -17,6 +17,14 @@ def sources_hash() -> str:
     return digest.hexdigest()
 
 
+def sources_stamp() -> str:
+    """Return a hash of where each of these sources lies and when it was changed: what numba's cache looks at."""
+    digest = hashlib.sha256(str(ROOT).encode())
+    for file in (path for folder in COMPILED for path in sorted((ROOT / folder).rglob("*.py"))):
+        digest.update(f"{file.relative_to(ROOT)} {file.stat().st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
 def fingerprint() -> dict[str, str]:
     """Return Python, numba, llvmlite, the CPU model that code is compiled for, and the hash of the sources."""
     import llvmlite  # type: ignore[import-untyped]  # noqa: PLC0415 - only a worker that trades needs the compiler

@@ -49,20 +49,29 @@ def serve(paths: DataPaths) -> int:
         return 2
     try:
         warm_up()
-        core = _core(paths, journal)
+        core = open_core(paths, journal)
     except (OSError, JournalError, ReplayDiffersError, SnapshotError) as error:
         sys.stderr.write(f"worker: journal {journal.folder} cannot be continued: {error}\n")
         return 2
+    trading = Trading(paths, core)
     try:
-        _trade(paths, core)
-        journal.close()
+        trading.start()
+    except OSError as error:
+        sys.stderr.write(f"worker: control socket {paths.socket('worker')} cannot be made: {error}\n")
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: trading.loop.stop())
+    signal.signal(signal.SIGINT, lambda *_: trading.loop.stop())
+    gc.collect()
+    gc.freeze()  # what start-up made lives as long as the process: no collection walks it on a tick
+    try:
+        trading.run()
     except JournalError as error:
         log.critical("the journal failed, the worker ends: %s", error, extra={"event_type": "journal"})
         return 1
     return 0
 
 
-def _core(paths: DataPaths, journal: JournalWriter) -> Core:
+def open_core(paths: DataPaths, journal: JournalWriter) -> Core:
     """Bring the machine to the journal's end and begin a run."""
     machine, reader, here = Machine(), JournalReader(journal.folder), fingerprint()
     if journal.cut is not None:
@@ -88,32 +97,53 @@ def _core(paths: DataPaths, journal: JournalWriter) -> Core:
     return core
 
 
-def _trade(paths: DataPaths, core: Core) -> None:
-    """Run the threads and the loop."""
-    calls, link, guard = Calls(), Link(paths), Guard(core)
-    loop = Loop(core, link, calls, core.keeper.journal.run)
-    handlers = SocketHandlers(core, guard, calls, Passwords(paths.secrets / "release.json"), loop.view)
-    server = ControlServer(paths.socket("worker"), handlers)
-    signal.signal(signal.SIGTERM, lambda *_: loop.stop())
-    signal.signal(signal.SIGINT, lambda *_: loop.stop())
-    core.switch.check()
-    guard.start()
-    server.start()
-    gc.collect()
-    gc.freeze()  # what start-up made lives as long as the process: no collection walks it on a tick
-    log.info("worker ready", extra={"event_type": "start"})
-    try:
-        loop.run()
-        _leave(paths.run / LAST_VIEW, loop.view())
-    finally:
-        guard.close()
-        server.close()
-        with contextlib.suppress(OSError):
-            link.close()
+class Trading:
+    """The loop and the threads around it."""
+
+    def __init__(self, paths: DataPaths, core: Core) -> None:
+        self._paths, self._core = paths, core
+        calls = Calls()
+        self._link, self._guard = Link(paths), Guard(core)
+        self.loop = Loop(core, self._link, calls, core.keeper.journal.run)
+        passwords = Passwords(paths.secrets / "release.json")
+        handlers = SocketHandlers(core, self._guard, calls, passwords, self.loop.view)
+        self._server = ControlServer(paths.socket("worker"), handlers)
+
+    def start(self) -> None:
+        """Watch the kill file and listen on the control socket.
+
+        Raises
+        ------
+        OSError
+            if the socket cannot be made.
+        """
+        self._core.switch.check()
+        self._guard.start()
+        self._server.start()
+        log.info("worker ready", extra={"event_type": "start"})
+
+    def run(self) -> None:
+        """Trade until the loop is stopped, then leave the last view behind and close the journal.
+
+        Raises
+        ------
+        events.segments.JournalError
+            if the disk fails.
+        """
+        try:
+            self.loop.run()
+            _leave(self._paths.run / LAST_VIEW, self.loop.view())
+        finally:
+            self._guard.close()
+            self._server.close()
+            with contextlib.suppress(OSError):
+                self._link.close()
+        self._core.keeper.journal.close()
 
 
 def _leave(file: Path, view: bytes) -> None:
     """Write the last view for those who ask when nobody runs any more."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = file.with_suffix(".draft")
     draft.write_bytes(view)
     draft.chmod(0o600)

@@ -13,7 +13,7 @@ from engine.configuration import Configuration, Source, load_settings
 from engine.output import Output
 from events.types import Bar, BrokerEvent, ControlEvent, MarketSlice, OrderEvent
 from market.instruments import Instrument
-from worker.fingerprint import sources_hash
+from worker.fingerprint import sources_hash, sources_stamp
 from worker.machine import Machine
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def warm_up() -> None:
         if the child could not compile.
     """
     cache = os.environ.get("NUMBA_CACHE_DIR")
-    mark = None if cache is None else Path(cache) / f"warm-{sources_hash()[:16]}"
+    mark = None if cache is None else Path(cache) / f"warm-{sources_hash()[:16]}-{sources_stamp()[:16]}"
     if mark is None or not mark.exists():
         log.info("compiling the engine: this happens once for each version", extra={"event_type": "compile"})
         done = subprocess.run(

@@ -82,9 +82,9 @@ class Hub:
 
     async def stop(self) -> None:
         """End the hub's task."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        while self._task is not None and not self._task.done():
+            self._task.cancel()  # again if need be: a client that is just connecting may take it for its own time-out
+            await asyncio.wait({self._task}, timeout=0.2)
 
     @staticmethod
     def now_ms() -> int:

@@ -17,8 +17,8 @@ LINTERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("djLint", ("-m", "djlint", "templates", "controlroom", "--lint", "--quiet")),
     ("mypy", ("-m", "mypy", ".")),
 )
-PYTEST = ("-n", "2", "--dist", "loadgroup", "-q")
-"""Two workers: conftest.py puts every test that starts a station or a browser into one group: no two run at once."""
+PYTEST = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "-q")
+"""Two test processes; tests/conftest.py sees to it that no two tests start a station or a browser at once."""
 
 
 def main(arguments: Sequence[str]) -> int:

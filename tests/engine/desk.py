@@ -87,7 +87,9 @@ def encoded(outputs: Iterable[Output]) -> list[bytes]:
 class Desk:
     """Drives one engine as the worker does: timers, the paper broker's fills, the slice, the broker's answers."""
 
-    def __init__(self, *symbols: str | Instrument, at_ns: int = START_NS, answers: bool = True, **sections: Any) -> None:
+    def __init__(
+        self, *symbols: str | Instrument, at_ns: int = START_NS, answers: bool = True, **sections: Any
+    ) -> None:
         made = [each if isinstance(each, Instrument) else instrument(each) for each in symbols or ("AAA",)]
         self.configuration = configuration(made, chosen=settings(**sections))
         self.engine = start(self.configuration)
@@ -106,7 +108,9 @@ class Desk:
         s, i = state.rows[strategy], state.universe.index[symbol]
         state.books[s, i]["target"] = state.runs[s].targets[i] = target
 
-    def slice(self, prices: Any = None, volume: float = 1e6, *, step_ns: int = MINUTE_NS, **fields: Any) -> list[Output]:
+    def slice(
+        self, prices: Any = None, volume: float = 1e6, *, step_ns: int = MINUTE_NS, **fields: Any
+    ) -> list[Output]:
         """Feed the next close: ``prices`` by symbol, a number or (open, close)."""
         self.now_ns += step_ns
         bars = [bar(s, self.now_ns, p, volume) for s, p in sorted((prices or {}).items())]
@@ -141,7 +145,9 @@ class Desk:
         outputs = self.engine.on_control(control(action, scope, target, **fields))
         return outputs + self.answer(outputs)
 
-    def fill(self, order: Any, lots: int, price: float = 100.0, execution: str = "x1", fee_micro: int = 0) -> list[Output]:
+    def fill(
+        self, order: Any, lots: int, price: float = 100.0, execution: str = "x1", fee_micro: int = 0
+    ) -> list[Output]:
         return self.engine.on_fill(FillEvent(
             broker="paper", execution_id=execution, order_id=order.order_id, broker_ns=self.now_ns, symbol=order.symbol,
             side=order.side, lots=lots, price_micro=round(price * 1e6), fee_micro=fee_micro, reference_price=price,

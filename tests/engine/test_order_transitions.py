@@ -35,7 +35,13 @@ FOLLOWERS = {
 
 def order(state: str) -> Order:
     made = Order(
-        order_id="S1", engine_ns=0, symbol="AAA", side="BUY", lots=5, lots_by_strategy={"momentum": 5}, expected_price=1.0
+        order_id="S1",
+        engine_ns=0,
+        symbol="AAA",
+        side="BUY",
+        lots=5,
+        lots_by_strategy={"momentum": 5},
+        expected_price=1.0,
     )
     made.state = state
     return made

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
 
 import msgspec
@@ -22,11 +22,12 @@ from tests.operator.running import ROOT, Running, manage, unused_port
 
 WEEK = "us_min1_2019-02-11_2019-02-15_24sym.parquet"
 EIGHT = "AAPL,MSFT,AMZN,BAC,JPM,SPY,TSLA,MU"
+MICRO, CENT = 1_000_000, Decimal("0.01")
 STRATEGIES = {"bullish", "bearish", "mean_reversion", "momentum"}
 SAME = ("bars", "orders", "denied", "fills", "equity", "cash", "positions", "by_strategy", "orders_sha256")
 DERIVED = (
-    "MarketSlice", "SignalEvent", "OutcomeEvent", "OrderEvent", "BrokerEvent", "FillEvent", "TradeEvent", "AccountEvent",
-    "PhaseEvent",
+    "MarketSlice", "PhaseEvent", "SignalEvent", "OutcomeEvent", "OrderEvent", "BrokerEvent", "FillEvent", "TradeEvent",
+    "AccountEvent",
 )  # fmt: skip
 """Record types whose payloads depend on the market alone: equal byte for byte in every run of it."""
 
@@ -64,9 +65,19 @@ def begin(data_dir, *arguments):
     """Start `run --until-done --json`; its words go to files beside the data directory."""
     port = unused_port()
     out, err = data_dir.with_name(f"{data_dir.name}.out"), data_dir.with_name(f"{data_dir.name}.err")
-    command = [sys.executable, ROOT / "manage.py", "run", "--until-done", "--json", "--port", port, "--data-dir", data_dir]
+    command = [
+        sys.executable,
+        ROOT / "manage.py",
+        "run",
+        "--until-done",
+        "--json",
+        "--port",
+        port,
+        "--data-dir",
+        data_dir,
+    ]
     with out.open("w") as stdout, err.open("w") as stderr:
-        process = subprocess.Popen([*map(str, command), *map(str, arguments)], stdout=stdout, stderr=stderr)
+        process = subprocess.Popen(list(map(str, command)), stdout=stdout, stderr=stderr)
     return Running(data_dir, port, process)
 
 
@@ -155,9 +166,8 @@ def assert_nothing_twice(finished):
     for fill in fills:
         filled[fill.order_id] += fill.lots
     assert all(filled[order_id] <= wanted[order_id] for order_id in filled)
-    bars = Counter(
-        (bar.symbol, bar.open_ns) for record in finished.records("MarketEvent", writer="station") for bar in [_bar(record)]
-    )
+    kept = (_bar(record) for record in finished.records("MarketEvent", writer="station"))
+    bars = Counter((bar.symbol, bar.open_ns) for bar in kept)
     assert set(bars.values()) == {1}
     assert len(bars) == finished.result["bars"]
 
@@ -167,18 +177,21 @@ def _bar(record):
 
 
 def assert_equity_is_cash_and_positions(finished):
-    """Book every fill in decimals, mark with in-session closes, and compare with each account record, to the cent."""
+    """Book every fill in decimals, mark with in-session closes, and compare with each account record.
+
+    Cash is the same to the micro-unit, each fill's notional rounded against us; equity is to the cent.
+    """
     configured = next(event for event in finished.payloads("ControlEvent") if event.action == "configure")
     configuration = msgspec.json.decode(configured.content, type=Configuration)
     instruments = {each.symbol: each for each in configuration.instruments}
-    cash = Decimal(str(configuration.settings.account.initial_cash))
+    cash = round(configuration.settings.account.initial_cash * MICRO)
     lots, marks, compared = Counter(), {}, 0
     for event in finished.payloads("MarketSlice", "FillEvent", "AccountEvent"):
         match type(event).__name__:
             case "FillEvent":
-                side = 1 if event.side == "BUY" else -1
-                unit = _unit(instruments[event.symbol])
-                cash -= side * event.lots * unit * Decimal(event.price_micro) / 10**6 + Decimal(event.fee_micro) / 10**6
+                side, rounding = (1, ROUND_CEILING) if event.side == "BUY" else (-1, ROUND_FLOOR)
+                notional = event.lots * _unit(instruments[event.symbol]) * event.price_micro
+                cash -= side * int(notional.to_integral_value(rounding)) + event.fee_micro
                 lots[event.symbol] += side * event.lots
             case "MarketSlice":
                 for bar in event.bars:
@@ -186,8 +199,8 @@ def assert_equity_is_cash_and_positions(finished):
                         marks[bar.symbol] = Decimal(bar.close)
             case _:
                 held = sum(count * _unit(instruments[symbol]) * marks[symbol] for symbol, count in lots.items())
-                assert abs(Decimal(event.cash_micro) / 10**6 - cash) < Decimal("0.005")
-                assert abs(Decimal(event.equity) - cash - held) < Decimal("0.005")
+                assert event.cash_micro == cash
+                assert abs(Decimal(event.equity) - Decimal(cash) / MICRO - held) < CENT / 2
                 compared += 1
     assert compared > 0
     shown = finished.result["positions"]
@@ -196,8 +209,8 @@ def assert_equity_is_cash_and_positions(finished):
         assert set(row) == {"qty", "mark", "value"}
         assert abs(Decimal(row["qty"]) - lots[symbol] * _unit(instruments[symbol])) < Decimal("1e-9")
     total = finished.result["cash"] + sum(row["value"] for row in shown.values())
-    assert abs(finished.result["equity"] - total) < 0.005
-    assert abs(Decimal(finished.result["cash"]) - cash) < Decimal("0.005")
+    assert abs(finished.result["equity"] - total) < CENT / 2
+    assert round(finished.result["cash"] * MICRO) == cash
 
 
 def _unit(instrument):

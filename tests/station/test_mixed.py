@@ -128,7 +128,9 @@ def test_orders_of_a_sessions_last_slice_live_until_the_next_close(mixed):
     closes = sorted(ns(end) for _, end in SESSIONS.values())
     for order in mixed.intents():
         if order.symbol == "GOOG":
-            assert order.expires_ns == min((close for close in closes if close > order.engine_ns), default=order.expires_ns)
+            assert order.expires_ns == min(
+                (close for close in closes if close > order.engine_ns), default=order.expires_ns
+            )
 
 
 def test_every_place_says_that_the_coins_bars_are_shifted(mixed):

@@ -49,9 +49,8 @@ def test_csv_gives_the_orders_of_parquet(short_dir, station_data):
 @pytest.mark.realdata
 def test_coins_without_a_rate_are_charted_and_not_traded(short_dir, station_data):
     symbols = ("BTCUSD@coinbase", *NO_RATE)
-    finished = finish(
-        short_dir / "coins", "--feed", f"replay:{station_data / COINS}", "--symbols", ",".join(symbols), "--speed", "max"
-    )
+    feed = "--feed", f"replay:{station_data / COINS}", "--symbols", ",".join(symbols)
+    finished = finish(short_dir / "coins", *feed, "--speed", "max")
     wanted = parquet.read_table(station_data / COINS, columns=["sym"], filters=[("sym", "in", symbols)])
     assert finished.result["bars"] == wanted.num_rows
     (alert,) = [alert for alert in finished.payloads("RiskAlert") if alert.rule == "NO_RATE"]

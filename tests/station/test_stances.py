@@ -10,7 +10,7 @@ from tests.station.stations import assert_equity_is_cash_and_positions, assert_n
 pytestmark = [pytest.mark.station, pytest.mark.realdata]
 
 LOW, HIGH = 0.5, 1.5
-STANCES = (  # strategy, symbol, bias, confidence, from, until, source: the multiplier that follows is clip(1 + bias x confidence)
+STANCES = (  # strategy, symbol, bias, confidence, from, until, source; behind each its multiplier
     ("momentum", "AAPL", 0.8, 1.0, "2019-02-12T18:00", "2019-02-13T16:00", "analyst"),  # 1.8, cut to 1.5
     ("momentum", "TSLA", -1.0, 0.9, "2019-02-11T00:00", "2019-02-14T00:00", "sentiment"),  # 0.1, cut to 0.5
     ("momentum", "*", 0.2, 0.5, "2019-02-14T12:00", "2019-02-20T00:00", "portfolio"),  # 1.1
@@ -91,11 +91,14 @@ def test_a_stance_that_expires_gives_the_lots_back(steered):
     """AAPL is held when its stance of 1.5 ends: an order with no signal of its own brings the position down."""
     end = instant("2019-02-13T16:00")
     signalled = {(s.symbol, s.engine_ns) for s in steered.payloads("SignalEvent") if s.strategy == "momentum"}
-    own = [
-        order for order in steered.intents()
-        if order.symbol == "AAPL" and "momentum" in order.lots_by_strategy and ("AAPL", order.engine_ns) not in signalled
+    given_back = [
+        order.lots_by_strategy["momentum"]
+        for order in steered.intents()
+        if order.symbol == "AAPL" and end <= order.engine_ns < end + 120_000_000_000
+        and "momentum" in order.lots_by_strategy and (order.symbol, order.engine_ns) not in signalled
     ]  # fmt: skip
-    assert any(end <= order.engine_ns < end + 120_000_000_000 and order.lots_by_strategy["momentum"] < 0 for order in own)
+    assert len(given_back) == 1
+    assert given_back[0] < 0
 
 
 def test_the_record_holds_each_stance_once_and_adds_up(steered):
@@ -109,10 +112,8 @@ def test_the_record_holds_each_stance_once_and_adds_up(steered):
 
 
 def test_a_killed_run_replays_stances_identically(reference, steered, week, file, short_dir):
-    plan = ("feed", "worker", "worker")
-    again = finish(
-        short_dir / "again", *week, "--speed", "max", "--stances", file, disturb=kills(3, reference.result["bars"], *plan)
-    )
+    disturb = kills(3, reference.result["bars"], "feed", "worker", "worker")
+    again = finish(short_dir / "again", *week, "--speed", "max", "--stances", file, disturb=disturb)
     assert again.same() == steered.same()
     assert again.derived() == steered.derived()
     assert [bytes(r.payload) for r in again.records("StanceEvent")] == [

@@ -24,9 +24,16 @@ def bus(paths):
 
 @pytest.fixture
 def worker(paths, bus):
-    process = made.WorkerProcess(paths)
-    yield process
-    process.stop()
+    thread = made.WorkerThread(paths)
+    yield thread
+    thread.stop()
+
+
+@pytest.fixture
+def process(paths, bus):
+    started = made.WorkerProcess(paths)
+    yield started
+    started.stop()
 
 
 @pytest.fixture

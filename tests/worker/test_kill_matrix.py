@@ -62,6 +62,17 @@ def active(bus, worker):
     return worker.until(lambda view: view["state"] == "ACTIVE")
 
 
+@pytest.mark.parametrize("way", [by_file, by_socket])
+def test_a_kill_survives_kill_9_and_the_deletion_of_its_file(paths, bus, process, way):
+    active(bus, process)
+    way(paths, bus, process)
+    process.until(lambda view: view["killed"] == ["all"])
+    process.kill9()
+    paths.kill_file.unlink(missing_ok=True)
+    process.start()
+    process.until(lambda view: view["killed"] == ["all"])
+
+
 def controls(paths):
     records = JournalReader(paths.journal / "execution").read()
     return [decode_payload("ControlEvent", r.payload).action for r in records if r.type == "ControlEvent"]
@@ -72,7 +83,7 @@ def test_an_idle_worker_is_killed_stays_killed_over_restarts_and_is_released_by_
     active(bus, worker)
     way(paths, bus, worker)
     worker.until(lambda view: view["killed"] == ["all"])
-    worker.kill9()
+    worker.stop()
     paths.kill_file.unlink(missing_ok=True)
     worker.start()
     view = worker.until(lambda view: view["killed"] == ["all"])
@@ -118,13 +129,11 @@ def test_a_kill_without_a_bus_cancels_and_blocks(paths, bus, worker):
 
 def test_working_orders_are_cancelled_and_positions_kept(paths, bus, worker):
     active(bus, worker)
-    closes = feed_entries(250)
-    for close in closes:
+    for number, close in enumerate(feed_entries(250), 1):
         bus.send_close(close)
-        view = worker.ask(op="status")
-        if view["open_orders"] and view["positions"]:
+        before = worker.until(lambda view, slices=number: view["counts"]["slices"] == slices)
+        if before["open_orders"] and before["positions"]:
             break
-    before = worker.until(lambda view: view["open_orders"])
     answer = worker.ask(op="kill", scope="all", target="", actor="a", reason="r")
     assert answer["canceled"] == len(before["open_orders"])
     view = worker.until(lambda view: not view["open_orders"])

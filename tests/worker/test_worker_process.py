@@ -235,21 +235,21 @@ def test_a_second_worker_on_the_same_journal_refuses(paths, bus, worker):
     assert "being written by another process" in second.stderr
 
 
-def test_a_damaged_journal_refuses_with_one_sentence(paths, bus, worker):
-    worker.start()
+def test_a_damaged_journal_refuses_with_one_sentence(paths, bus, process):
+    process.start()
     bus.control(configure_event(configuration()))
-    worker.until(lambda view: view["state"] == "ACTIVE")
+    process.until(lambda view: view["state"] == "ACTIVE")
     for close in feed_entries(50):
         bus.send_close(close)
-    worker.until(lambda view: view["source"]["ended"])
-    worker.stop()
+    process.until(lambda view: view["source"]["ended"])
+    process.stop()
     segment = max((paths.journal / "execution").glob("*.seg"))
     with segment.open("r+b") as file:
         file.seek(3000)
         file.write(b"\xff\xff")
-    worker.start()
-    assert worker.process.wait(timeout=60) == 2
-    assert "damaged at record" in worker.log.read_text()
+    process.start()
+    assert process.process.wait(timeout=60) == 2
+    assert "damaged at record" in process.log.read_text()
 
 
 @pytest.mark.parametrize("cpus", ["x", "", "4096", "0,-1"])
@@ -263,13 +263,13 @@ def test_processors_that_are_not_there_are_bad_input(tmp_path, cpus):
     assert not (tmp_path / "d").exists()
 
 
-def test_its_memory_stays_below_its_limit(bus, worker):
-    worker.start()
+def test_its_memory_stays_below_its_limit(bus, process):
+    process.start()
     bus.control(configure_event(configuration()))
-    worker.until(lambda view: view["state"] == "ACTIVE")
+    process.until(lambda view: view["state"] == "ACTIVE")
     for close in feed_entries(300):
         bus.send_close(close)
-    worker.until(lambda view: view["source"]["ended"])
-    with Path(f"/proc/{worker.process.pid}/status").open() as file:
+    process.until(lambda view: view["source"]["ended"])
+    with Path(f"/proc/{process.process.pid}/status").open() as file:
         resident = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
     assert resident < 300 * 1024

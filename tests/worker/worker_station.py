@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import uuid
 from pathlib import Path
 
 import msgspec
@@ -28,6 +30,7 @@ from worker.keeper import Keeper
 from worker.kill import KillSwitch
 from worker.machine import Machine
 from worker.orders import OrderDesk
+from worker.process import Trading, open_core
 from worker.resume import resume
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -149,31 +152,8 @@ class Bus:
             publish(self.relay, CONTROL_WORKER, envelope(kind, "controlroom", payload, time.time_ns(), id="outbox-1"))
 
 
-class WorkerProcess:
-    """A worker as the supervisor starts it."""
-
-    def __init__(self, paths):
-        self.paths = paths
-        self.process = None
-        self.log = paths.root / "worker.err"
-
-    def start(self):
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), "worker", "--data-dir", str(self.paths.root)],
-                cwd=ROOT, stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )  # fmt: skip
-        return self
-
-    def kill9(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def stop(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            return self.process.wait(timeout=30)
-        return None if self.process is None else self.process.returncode
+class Asked:
+    """What a worker answers on its control socket, wherever it runs."""
 
     def ask(self, **request):
         return ask(self.paths, json.dumps(request).encode() + b"\n")
@@ -188,10 +168,87 @@ class WorkerProcess:
                 view = None
             if view is not None and "seq" in view and condition(view):
                 return view
-            if self.process.poll() is not None:
+            if not self.alive:
                 break
             time.sleep(0.02)
-        raise AssertionError(f"not within {seconds} s; view {str(view)[:600]}; log {self.log.read_text()[-3000:]}")
+        raise AssertionError(f"not within {seconds} s; view {str(view)[:600]}; said {self.said()[-3000:]}")
+
+
+class WorkerProcess(Asked):
+    """A worker as the supervisor starts it."""
+
+    def __init__(self, paths):
+        self.paths = paths
+        self.process = None
+        self.log = paths.root / "worker.err"
+
+    def start(self):
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "manage.py"), "worker", "--data-dir", str(self.paths.root)],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        return self
+
+    @property
+    def alive(self):
+        return self.process.poll() is None
+
+    def said(self):
+        return self.log.read_text()
+
+    def kill9(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process is not None and self.alive:
+            self.process.send_signal(signal.SIGTERM)
+            return self.process.wait(timeout=30)
+        return None if self.process is None else self.process.returncode
+
+
+class WorkerThread(Asked):
+    """The same worker in a thread of the test: without the seconds that a process takes to start."""
+
+    def __init__(self, paths):
+        self.paths = paths
+        self.trading = None
+        self._failed = []
+        self._thread = None
+
+    def start(self):
+        journal = JournalWriter(self.paths.journal / "execution", "execution", uuid.uuid4().hex)
+        self.trading = Trading(self.paths, open_core(self.paths, journal))
+        self.trading.start()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        return self
+
+    def _run(self):
+        try:
+            self.trading.run()
+        except BaseException as error:  # noqa: BLE001 - stop() raises it in the test's own thread
+            self._failed.append(error)
+
+    @property
+    def alive(self):
+        return self._thread is not None and self._thread.is_alive()
+
+    def said(self):
+        return str(self._failed)
+
+    def stop(self):
+        if self._thread is None:
+            return
+        self.trading.loop.stop()
+        self._thread.join(60)
+        self._thread = None
+        if self._failed:
+            raise self._failed.pop()
 
 
 def ask(paths, line, timeout=20):

@@ -143,7 +143,7 @@ def rows(
 def when_empty(context: Context, topic: str, path: str, sentence: str) -> SafeString:
     """Show a sentence while a table has no rows."""
     table: Document = at(context["documents"].get(topic, {}), path) or {}
-    hidden = format_html(" hidden") if table.get("order") else ""
+    hidden = SafeString(" hidden" if table.get("order") else "")
     return format_html('<p class="empty" data-topic="{}" data-empty="{}"{}>{}</p>', topic, path, hidden, sentence)
 
 
