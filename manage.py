@@ -2,6 +2,7 @@
 """Every command a person types. Those of the trading path never import Django; the rest are Django's."""
 
 import importlib
+import io
 import os
 import sys
 
@@ -30,6 +31,7 @@ CONTROL_ROOM = ("configure", "first_run", "relay", "reset_login")
 
 def main(argv: list[str]) -> int:
     """Run one command and return its exit code: 0, 1 (did not hold) or 2 (bad input)."""
+    _accept_every_terminal()
     command = argv[0] if argv else "--help"
     if command in PLAIN:
         return int(importlib.import_module(PLAIN[command]).main(argv[1:]))
@@ -41,6 +43,13 @@ def main(argv: list[str]) -> int:
     management = importlib.import_module("django.core.management")
     management.execute_from_command_line([sys.argv[0], *arguments])
     return 0
+
+
+def _accept_every_terminal() -> None:
+    """Print "?" for what the output's encoding lacks: a locale must never end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _take_data_directory(argv: list[str]) -> list[str]:

@@ -6,12 +6,12 @@ XREADGROUP, measured a quarter of a second after each close. The limit of the st
 """
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -38,6 +38,7 @@ SYMBOLS = tuple(f"LOAD{number}" for number in range(8))
 FEED, RAW = "load", "raw"
 HISTORY = 390  # closes before the measured ones: every policy is past its warm-up
 IDLE_S = 0.5
+COMPILE_S = 600.0  # the first start of a version compiles the engine
 REACH_P99_MS, REACH_RATIO = 5.0, 3.0
 OPEN_NS, MINUTE_NS, DAY_NS = 1_549_895_400_000_000_000, 60_000_000_000, 86_400_000_000_000
 
@@ -59,26 +60,30 @@ def main(argv: list[str]) -> int:
 
 def measure(paths: DataPaths, closes: int) -> dict[str, Any]:
     """Return percentiles in milliseconds, the raw hop's median, and the ratio of the medians."""
-    server = subprocess.Popen(valkey_command(paths, "bus"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+    with contextlib.ExitStack() as running:
+        running.enter_context(_ended(subprocess.Popen(valkey_command(paths, "bus"), stdout=subprocess.DEVNULL)))
         feed, relay = connect(paths, "feed"), connect(paths, "relay")
-        market = _market()
-        worker = _worker(paths)
         publish(relay, CONTROL_WORKER, envelope("ControlEvent", "bench", _configure(), time.time_ns()))
-        position = 0
-        for _ in range(HISTORY):
-            position = _send(feed, next(market), position)
-        _until(paths, lambda view: view["counts"]["slices"] == HISTORY)
-        _stop(worker)
-        worker = _worker(paths)  # its histogram begins with the measured closes
+        market, position = _market(), 0
+        with _ended(_worker(paths)):
+            for _ in range(HISTORY):
+                position = _send(feed, next(market), position)
+            _until(paths, lambda view: view["counts"]["slices"] == HISTORY, COMPILE_S)
+        running.enter_context(_ended(_worker(paths)))  # its histogram begins with the measured closes
         _until(paths, lambda view: view["state"] == "ACTIVE")
         hops = _load(paths, feed, market, position, closes)
         view = _until(paths, lambda view: view["counts"]["slices"] == HISTORY + closes)
-        _stop(worker)
         return _figures(view["tick_to_order_ms"], hops)
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a process whatever happens."""
+    try:
+        yield
     finally:
-        server.terminate()
-        server.wait()
+        process.terminate()
+        process.wait(timeout=30)
 
 
 def _load(
@@ -122,11 +127,6 @@ def _worker(paths: DataPaths) -> subprocess.Popen[bytes]:
     command = [sys.executable, str(ROOT / "manage.py"), "worker", "--data-dir", str(paths.root)]
     with (paths.root / "worker.log").open("ab") as log:
         return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ)
-
-
-def _stop(worker: subprocess.Popen[bytes]) -> None:
-    worker.send_signal(signal.SIGTERM)
-    worker.wait(timeout=30)
 
 
 def _until(paths: DataPaths, condition: Any, seconds: float = 120.0) -> dict[str, Any]:

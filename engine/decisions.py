@@ -271,8 +271,8 @@ def decide(  # noqa: PLR0917 - compiled code is called with positions
     """Size, net and judge every symbol that has a bar in this slice; return how many have something to say.
 
     wants i8 [n, s]: signed lots by strategy; masks i8 [n]: WAITING on the way in leaves a symbol out; on the way out
-    NOTHING wanted, CROSSED among strategies with no net order, ALLOWED, else the denials' bits; values, limits_met f8 [n, codes]: the numbers that decided. What is crossed or
-    allowed has been reserved on return.
+    NOTHING wanted, CROSSED among strategies with no net order, ALLOWED, else the denials' bits; values, limits_met
+    f8 [n, codes]: the numbers that decided. What is crossed or allowed has been reserved on return.
     """
     totals, exposures = np.zeros(3), np.zeros(len(strategies))
     commitments(symbols, books, rates, totals, exposures)

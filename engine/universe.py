@@ -32,6 +32,7 @@ class Universe:
 
     def __init__(self, configuration: Configuration) -> None:
         self.instruments = list(configuration.instruments)
+        self._in_quote = [instrument.volume_unit == "quote" for instrument in self.instruments]
         self.index = {instrument.symbol: i for i, instrument in enumerate(self.instruments)}
         self.currencies = [configuration.settings.account.currency]
         self.calendars = sorted({instrument.calendar for instrument in self.instruments})
@@ -89,8 +90,11 @@ class Universe:
             if k < 0:
                 return None
             opened, closes = self._latest[c] = int(known.opens_ns[k]), int(known.closes_ns[k])
+        volume = bar.volume
+        if self._in_quote[i]:
+            volume /= bar.close  # type: ignore[operator] # a validated bar has both
         return (
-            i, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.open_ns, bar.close_ns,
+            i, bar.open, bar.high, bar.low, bar.close, volume, bar.open_ns, bar.close_ns,
             bar.interval_s * SECOND_NS, opened, closes,
         )  # fmt: skip
 

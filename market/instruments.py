@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Literal
 
 import msgspec
 
@@ -34,7 +35,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     lot_numerator: int = 1
     lot_denominator: int = 1
     sector: str = ""
-    volume_unit: str = "units"
+    volume_unit: Literal["units", "quote"] = "units"  # quote: the source counts volume in money, not in coins
     tradable: bool = True
     proxy: bool = False  # an index traded on PAPER as if it were a share: every page says so
     shortable: bool = True
@@ -59,6 +60,7 @@ def instrument_for(symbol: str, exchange: str = "", price: float | None = None) 
             tick=_coin_tick(price),
             lot_denominator=COIN_LOT_DENOMINATOR,
             sector=sector or "digital assets",
+            volume_unit=_volume_unit(symbol, exchange),
         )
     proxy = exchange == SAMPLE_EXCHANGE
     return Instrument(
@@ -107,6 +109,17 @@ def _looks_like_a_pair(symbol: str) -> bool:
     name = _pair_name(symbol)
     marked = name != symbol.upper()  # a venue or -PERP was cut off
     return marked or (len(name) > 5 and _PAIR.match(name) is not None)
+
+
+def _volume_unit(symbol: str, exchange: str) -> Literal["units", "quote"]:
+    """Return what a perpetual's volume counts.
+
+    FTX reports dollars; an inverse contract (coin-margined, priced in USD) is worth a fixed sum of dollars. Counting
+    one of Binance's hundred-dollar contracts as one dollar understates its volume: the fill model errs against us.
+    """
+    perpetual = symbol.upper().partition("@")[0].endswith("PERP")
+    inverse = perpetual and _pair_name(symbol).endswith("USD") and exchange.lower() in {"binance", "bybit", "deribit"}
+    return "quote" if inverse or (perpetual and exchange.lower().startswith("ftx")) else "units"
 
 
 def _coin_tick(price: float | None) -> float:

@@ -41,7 +41,7 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Leave out what needs absent market data; put first what starts a station or a browser: the longest chain of tests."""
+    """Leave out what needs absent market data; put first what starts a station or a browser, the longest chain."""
     if not data_folder().is_dir():
         without = [item for item in items if item.get_closest_marker("realdata")]
         if without and os.environ.get("CI") == "true":

@@ -37,6 +37,9 @@ SILENCE_S = 60.0  # a replay waits this long for a model
 SNAPSHOT_S, SNAPSHOT_INPUTS = 300.0, 20_000
 ORIGIN = "0-0"
 
+BY_BUS = frozenset({"configure", "pause", "resume", "enable", "halt", "unreconciled"})
+"""Acts that an entry of control.worker may ask for, beside the kill; a release takes the socket and a password."""
+
 log = logging.getLogger(__name__)
 
 
@@ -124,8 +127,10 @@ class Loop:
             log.error("entry %s of %s is no control or model event", entry.id, entry.stream)
         elif self.core.machine.engine is None and event.type != "ControlEvent":
             log.error("entry %s: %s before a configuration", entry.id, event.type)
-        elif event.type == "ControlEvent" and event.payload.action == "release":
-            log.error("entry %s asks for a release: only the control socket takes one", entry.id)
+        elif event.type == "ControlEvent" and event.payload.action == "kill":
+            self._kill_request(entry)
+        elif event.type == "ControlEvent" and event.payload.action not in BY_BUS:
+            log.error("entry %s asks for %s, which no bus may ask for", entry.id, event.payload.action)
         else:
             self.core.apply(event)
             self._configured()

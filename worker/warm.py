@@ -85,7 +85,6 @@ def _configuration() -> Configuration:
     instruments = [
         Instrument(
             symbol=symbol, asset_class="equity", exchange="XNYS", calendar="XNYS", currency="USD", tick=0.01,
-            volume_unit="shares",
         )
         for symbol in SYMBOLS
     ]  # fmt: skip

@@ -14,15 +14,13 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict, Streaming
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from controlroom.live.documents import document
 from controlroom.live.patch import without_nulls
 from controlroom.live.rows import order_row, strategy_title
-from controlroom.live.snapshot import Snapshot
 from controlroom.live.source import read_now
 from controlroom.pages.formats import NEW_YORK, Shown, show
 from controlroom.pages.station import station_page
 from controlroom.pages.store import station_store
-from market.store.port import OrderFilter, OrderRow, QueryError, StoreUnavailableError
+from market.store.port import LifeRow, OrderFilter, OrderRow, QueryError, StoreUnavailableError
 
 PAGE_ROWS = 50
 MOST_COUNTED = 10_000
@@ -253,33 +251,40 @@ def as_csv(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
 def life(request: HttpRequest, order_id: str) -> HttpResponse:
     """Show one order: every event of its life, its denials with their numbers, expected against obtained price."""
     now = read_now()
+    view = now[0].view or {}
+    context: dict[str, Any] = {"order_id": order_id}
     try:
         order, events = station_store().order(order_id), station_store().order_life(order_id)
     except StoreUnavailableError as error:
-        return station_page(
-            request, "pages/order.html", page="Orders", context={"order_id": order_id, "problem": str(error)}, now=now
-        )
-    if order is None:
-        raise Http404(f"order {order_id!r} is not in the store")
-    view = now[0].view or {}
-    context = {
-        "order_id": order_id,
+        context["problem"] = str(error)
+    else:
+        context |= _told(view, order, events) if order is not None else _not_stored(view, order_id)
+    return station_page(request, "pages/order.html", page="Orders", topics=("orders",), context=context, now=now)
+
+
+def _told(view: dict[str, Any], order: OrderRow, events: list[LifeRow]) -> dict[str, Any]:
+    return {
         "order": order,
         "row": stored_row(view, order),
         "shares": [(strategy_title(view, name), lots) for name, lots in order.lots_by_strategy.items()],
         "steps": [_step(event) for event in events],
-        "working": order_id in working(now[0]),
     }
-    return station_page(request, "pages/order.html", page="Orders", topics=("orders",), context=context, now=now)
 
 
-def working(snapshot: Snapshot) -> list[str]:
-    """Return the ids of the orders that still work."""
-    order: list[str] = document("orders", snapshot)["open"]["order"]
-    return order
+def _not_stored(view: dict[str, Any], order_id: str) -> dict[str, Any]:
+    """Return what to say of an order that the store does not have.
+
+    Raises
+    ------
+    Http404
+        if the worker does not know it either.
+    """
+    if order_id not in {order["order_id"] for order in view.get("orders", [])}:
+        raise Http404
+    return {"problem": "the recorder has not stored it yet (System shows its lag); load the page again"}
 
 
-def _step(event: Any) -> dict[str, Any]:
+def _step(event: LifeRow) -> dict[str, Any]:
     payload: dict[str, Any] = msgspec.json.decode(event.payload)
     told = {
         name: value

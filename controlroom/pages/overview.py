@@ -6,7 +6,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 
 from controlroom.live.rows import strategies
-from controlroom.live.source import known_history, read_now
+from controlroom.live.source import read_now
+from controlroom.pages.history import history
 from controlroom.pages.ranges import LIVE, range_of
 from controlroom.pages.station import station_page
 from controlroom.pages.store import station_store
@@ -64,4 +65,4 @@ def equity(request: HttpRequest) -> HttpResponse:
 @require_GET
 def sparks(_request: HttpRequest) -> HttpResponse:
     """Return the latest values of every number that has a sparkline."""
-    return JsonResponse(known_history())
+    return JsonResponse(history(read_now()[0].view or {}))

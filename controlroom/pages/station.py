@@ -7,9 +7,10 @@ from django.shortcuts import render
 
 from controlroom.live.documents import document
 from controlroom.live.snapshot import Snapshot
-from controlroom.live.source import known_history, read_now
+from controlroom.live.source import read_now
 from controlroom.pages.actions import SPEEDS
 from controlroom.pages.ages import icon, page_title
+from controlroom.pages.history import history
 
 THEMES = ("dark", "light")
 THEME_COOKIE = "station_theme"
@@ -55,7 +56,7 @@ def station_page(
             "header": header,
             "topics": " ".join(documents),
             "now_ms": snapshot.now_ms,
-            "history": known_history(),
+            "history": history(snapshot.view or {}),
             "theme": theme_of(request),
             "speeds": SPEEDS,
             "title": page_title(header, page),

@@ -13,20 +13,33 @@ SOURCES = ("engine", "agents", "risk", "market")
 KEPT = 4
 
 
-def cache_directory() -> Path:
-    """Return (and make) the folder for these sources and this lock.
+def cache_directory(instead: Path | None = None) -> Path:
+    """Return (and make) the folder for these sources and this lock; below ``instead`` where no home can be written.
 
     Numba looks at a function's own file only: after an edit of a callee elsewhere it would go on with the old code.
+
+    Raises
+    ------
+    OSError
+        if no place can be written.
     """
     digest = hashlib.sha256(f"{platform.python_version()} {platform.machine()}".encode())
     files = [ROOT / "requirements.txt", *(path for name in SOURCES for path in (ROOT / name).rglob("*.py"))]
     for path in sorted(files):
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
-    home = _home()
-    folder = home / f"numba-{digest.hexdigest()[:16]}"
+    name = f"numba-{digest.hexdigest()[:16]}"
+    try:
+        return _make(_home() / name)
+    except OSError:
+        if instead is None:
+            raise
+        return _make(instead / name)
+
+
+def _make(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.utime(folder)
-    _forget_old(home)
+    _forget_old(folder.parent)
     return folder
 
 

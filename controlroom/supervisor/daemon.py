@@ -1,5 +1,6 @@
 """Supervisor 4.3 under this process: its configuration, its start, and the few of its calls that are used."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -104,6 +105,15 @@ class Daemon:
         except OSError:
             return {}
         return {row["name"]: row for row in found}
+
+    def exit_status(self, name: str) -> int | None:
+        """Return the status that a program last exited with; None where it has not, or by a signal.
+
+        From the log: in the table supervisord forgets the status of what has ended soon after its start.
+        """
+        log = self.paths.logs / "supervisord.out"
+        ends = re.findall(rf" exited: {re.escape(name)} \((?:exit status (\d+))?", log.read_text(errors="replace"))
+        return int(ends[-1]) if ends and ends[-1] else None
 
     def start_program(self, name: str) -> None:
         """Start one, without waiting."""

@@ -1,5 +1,6 @@
 """The run description: everything about the source, found out and checked before anything is started."""
 
+import os
 from typing import Any
 
 from controlroom.supervisor.errors import BadInputError
@@ -23,6 +24,10 @@ def describe(options: RunOptions) -> dict[str, Any]:
     except SettingsError as error:
         raise BadInputError(str(error)) from error
     except OSError as error:
+        if not os.access(options.data_dir, os.X_OK):
+            raise BadInputError(
+                f"--data-dir = {options.data_dir} cannot be used ({error.strerror}); give a directory of your own"
+            ) from error
         raise BadInputError(
             f"settings {file} cannot be read ({error.strerror}); make it readable or move it away"
         ) from error

@@ -19,6 +19,10 @@ IDENTITY = ("feed", "symbols", "interval_s", "stances", "source")
 """Fields of the run description that a data directory keeps for life: its journals hold one market's history."""
 
 
+OURS = {"station.lock", "journal", "settings.toml", "kill"}
+"""One of these in a directory says that it is a station's, or is meant to be: no other may be made private."""
+
+
 class DataDirectory:
     """Owns the directory while the station runs; a context manager that gives the lock back."""
 
@@ -113,10 +117,16 @@ class DataDirectory:
             raise BadInputError(f"--data-dir = {self.paths.root} is a file; it must be a directory")
         if not os.access(self.paths.root, os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.paths.root))
+        entries = {entry.name for entry in self.paths.root.iterdir()}
+        if entries and not entries & OURS:
+            raise BadInputError(
+                f"--data-dir = {self.paths.root} holds other files and no station's data; "
+                "give an empty or a new directory, which the station makes private (mode 700)"
+            )
         mode = self.paths.root.stat().st_mode
         if mode & 0o077:
             self.paths.root.chmod(mode & 0o700)
-        self._was_empty = not any(self.paths.root.iterdir())
+        self._was_empty = not entries
 
     def _take_lock(self, port: int) -> None:
         self._lock = os.open(self.paths.lock, os.O_RDWR | os.O_CREAT, 0o600)

@@ -17,6 +17,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def complain(error: Exception | str) -> int:
-    """Print the sentence on stderr and return exit code 2."""
-    sys.stderr.write(" ".join(str(error).split()) + "\n")
+    """Print the sentence on stderr, without what would steer a terminal, and return exit code 2."""
+    sentence = " ".join(str(error).split())
+    sys.stderr.write("".join(letter if letter.isprintable() else "?" for letter in sentence) + "\n")
     return 2

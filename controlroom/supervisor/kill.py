@@ -39,12 +39,20 @@ def main(argv: list[str]) -> int:
     request = {
         "scope": given.scope,
         "target": given.target,
-        "actor": f"{getpass.getuser()} (shell)",
+        "actor": f"{_user()} (shell)",
         "reason": given.reason or ("drill" if given.drill else "kill command"),
         "request_id": secrets.token_hex(8),
         "ts_ns": time.time_ns(),
     }
     return _drill(paths, request) if given.drill else _kill(paths, request)
+
+
+def _user() -> str:
+    """Return who asks; the number where the user has no name, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _check_target(scope: str, target: str) -> None:

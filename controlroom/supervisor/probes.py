@@ -4,6 +4,8 @@ import socket
 from collections.abc import Callable
 from contextlib import closing
 
+import psutil
+
 from controlroom.supervisor import control
 from events.paths import DataPaths
 
@@ -36,10 +38,11 @@ def worker(paths: DataPaths) -> bool:
 
 
 def beat(process: str) -> Callable[[DataPaths], bool]:
-    """Return a probe of a process that beats on the bus."""
+    """Return a probe of a process that beats on the bus; the last beat of one that is gone stays there for seconds."""
 
     def probe(paths: DataPaths) -> bool:
-        return control.beat(paths, process) is not None
+        found = control.beat(paths, process)
+        return found is not None and psutil.pid_exists(int(found["pid"]))
 
     return probe
 

@@ -15,7 +15,7 @@ from events.paths import DataPaths
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-After = Literal["nothing", "servers", "database"]
+After = Literal["nothing", "servers", "database", "worker"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def table(paths: DataPaths, host: str, port: int) -> tuple[Program, ...]:
         ),
         Program("worker", (*manage, "worker", *data), "servers", 1, 4.0, probes.worker),
         Program("recorder", (*manage, "recorder", *data), "servers", 2, 2.0, probes.beat("recorder")),
-        Program("feed", (*manage, "feed", *data), "servers", 0, 2.0, probes.beat("feed")),
+        Program("feed", (*manage, "feed", *data), "worker", 0, 2.0, probes.beat("feed")),
         Program("relay", (*manage, "relay", *data), "database", 3, 2.0, probes.beat("relay")),
         Program("web", web, "database", 3, 2.0, probes.port(host, port)),
         Program("celery", celery_worker, "database", 3, 2.0, None),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import time
 import webbrowser
@@ -10,6 +11,7 @@ from typing import Any
 from controlroom.supervisor import console, until_done
 from controlroom.supervisor.compiled import cache_directory
 from controlroom.supervisor.console import Console
+from controlroom.supervisor.daemon import DIES_WITH_PARENT
 from controlroom.supervisor.describe import describe
 from controlroom.supervisor.directory import DataDirectory, check_port, write_atomically
 from controlroom.supervisor.errors import BadInputError, complain
@@ -29,12 +31,20 @@ def main(argv: list[str]) -> int:
     """Run the station until Ctrl-C, or until the source has ended; return 0, 1 or 2."""
     try:
         options = parse_run(argv)
+        _check_host()
         description = describe(options)
         with DataDirectory(DataPaths(options.data_dir)) as directory:
             directory.take(options.port)
             return _run(options, description, directory)
     except BadInputError as error:
         return complain(error)
+
+
+def _check_host() -> None:
+    if shutil.which(DIES_WITH_PARENT[0]) is None:
+        raise BadInputError(
+            f"{DIES_WITH_PARENT[0]} is not on this host; install the package util-linux (2.33 or newer)"
+        )
 
 
 def _run(options: RunOptions, description: dict[str, Any], directory: DataDirectory) -> int:
@@ -47,7 +57,7 @@ def _run(options: RunOptions, description: dict[str, Any], directory: DataDirect
         directory.undo()
         raise BadInputError(str(error)) from error
     write_atomically(paths.run / "run.json", json.dumps(description))
-    cache = cache_directory()
+    cache = cache_directory(paths.root / "cache")
     env = environment(paths, cache, options)
     _warn(screen, description["warnings"])
     if not any(cache.iterdir()):
@@ -63,9 +73,13 @@ def _run(options: RunOptions, description: dict[str, Any], directory: DataDirect
         station.stop()
         screen.note("Stopped before it had started.")
         return 1 if options.until_done else 0
-    if options.until_done:
-        return until_done.run(options, description, station, screen, stop)
-    return _until_asked(options, station, screen, stop)
+    try:
+        if options.until_done:
+            return until_done.run(options, description, station, screen, stop)
+        return _until_asked(options, station, screen, stop)
+    except BadInputError:
+        directory.undo()
+        raise
 
 
 def _warn(screen: Console, of_the_source: list[str]) -> None:
@@ -93,6 +107,7 @@ def _until_asked(options: RunOptions, station: Station, screen: Console, stop: S
                 webbrowser.open(address)
         while not stop.wait(LOOK_S) and station.daemon.alive:
             station.watch.look()
+            station.raise_refusal()
         if not stop.asked:
             screen.note("supervisord ended by itself and took every process with it; start again.")
             code = 1

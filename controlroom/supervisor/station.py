@@ -79,6 +79,14 @@ class Station:
         self.daemon.shut_down()
         self._tidy()
 
+    def raise_refusal(self) -> None:
+        """Raise BadInputError with the sentence of a process that cannot work with what it finds, if there is one."""
+        name = self.watch.refused
+        if name is not None:
+            raise BadInputError(
+                f"{self.last_words(name)}; restore the files that it names, or give another --data-dir or --feed"
+            )
+
     def last_words(self, name: str) -> str:
         """Return the last line that a process wrote, without its time stamp's noise."""
         return _last_line(self.paths.logs / f"{name}.out")
@@ -125,7 +133,10 @@ class Station:
             self.watch.look()
             self._pause()
         if process is not None and process.returncode != 0:
-            raise BadInputError(f"the database {self.paths.database} cannot be prepared: {self.last_words('database')}")
+            raise BadInputError(
+                f"the database {self.paths.database} cannot be prepared: {self.last_words('database')} "
+                "(restore it from a copy, or move it away: a new one asks for new people and passwords)"
+            )
 
     def _pause(self) -> None:
         if self._stop.wait(LOOK_S):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 
 from controlroom.supervisor import control
 from controlroom.supervisor.errors import BadInputError, Parser, complain
@@ -63,11 +64,20 @@ def status(paths: DataPaths) -> dict[str, Any]:
 
 
 def processes(paths: DataPaths) -> list[dict[str, Any]]:
-    """Return what `run` last wrote of its processes; empty when it does not run."""
+    """Return what `run` last wrote of its processes, "gone" those that are no more; empty when it does not run."""
     try:
-        return msgspec.json.decode((paths.run / "processes.json").read_bytes(), type=list[dict[str, Any]])
+        rows = msgspec.json.decode((paths.run / "processes.json").read_bytes(), type=list[dict[str, Any]])
     except (OSError, msgspec.DecodeError):
         return []
+    return [row if _lives(row["pid"]) else {**row, "state": "gone", "pid": 0} for row in rows]
+
+
+def _lives(pid: int) -> bool:
+    """Return whether a process is there, or was never started (0)."""
+    try:
+        return not pid or psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def journal_end(paths: DataPaths) -> dict[str, Any]:

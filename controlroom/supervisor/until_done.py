@@ -20,6 +20,8 @@ from events.segments import JournalError
 SILENCE_S = 180.0
 """Silence that long is a failure: above a first compilation, and above the 60 s that a job is waited for."""
 
+HALTED_S = 10.0
+
 Progress = Callable[[int], None]
 
 
@@ -28,7 +30,13 @@ class DidNotHoldError(Exception):
 
 
 def run(options: RunOptions, description: dict[str, Any], station: Station, screen: Console, stop: StopRequest) -> int:
-    """Follow the run to its end and print what came of it; return 0, or 1 if something did not hold."""
+    """Follow the run to its end and print what came of it; return 0, or 1 if something did not hold.
+
+    Raises
+    ------
+    BadInputError
+        if a process cannot work with what it finds.
+    """
     failure = ""
     try:
         with _progress(description.get("bars")) as progress:
@@ -60,6 +68,7 @@ def _follow(station: Station, stop: StopRequest, progress: Progress) -> None:
         if stop.wait(LOOK_S):
             raise DidNotHoldError("Stopped before the source had ended.")
         station.watch.look()
+        station.raise_refusal()
         if station.watch.failed:
             raise DidNotHoldError(
                 f"{', '.join(station.watch.failed)} failed: {station.last_words(station.watch.failed[0])}"
@@ -70,6 +79,8 @@ def _follow(station: Station, stop: StopRequest, progress: Progress) -> None:
         projected, lag = _recorded(station.paths)
         if view is not None:
             progress(int(view["counts"]["bars"]))
+            if view.get("failed"):
+                raise DidNotHoldError(f"The worker cannot go on: {view['failed']}.")
             if view["source"]["ended"] and projected >= view["journal"]["seq"] and not lag:
                 return
         now = (view["journal"]["seq"] if view else -1, projected)
@@ -80,6 +91,15 @@ def _follow(station: Station, stop: StopRequest, progress: Progress) -> None:
                 f"Nothing has moved for {SILENCE_S:.0f} s (journal at {now[0]}, recorder at {now[1]}); "
                 f"see {station.paths.logs}"
             )
+        elif view is not None and time.monotonic() - since > HALTED_S:
+            _refuse_lost_entries(view)
+
+
+def _refuse_lost_entries(view: dict[str, Any]) -> None:
+    """Say why a worker waits for ever: it is halted since the bus lacks entries that its journal goes on from."""
+    lost = next((alert for alert in view["alerts"] if alert["rule"] == "BUS_LOST"), None)
+    if view["state"] == "HALTED" and lost is not None:
+        raise DidNotHoldError(f"The worker is HALTED: {lost['message']}; give this run a new --data-dir.")
 
 
 def _view(paths: DataPaths) -> dict[str, Any] | None:

@@ -13,6 +13,8 @@ from controlroom.supervisor.directory import write_atomically
 from controlroom.supervisor.programs import Program
 
 SETTLED_S = 1.0  # a process without a probe is ready when it has lived this long
+REFUSED = 2  # exit status of a trading process that cannot work with what it finds; a second try finds the same
+REFUSING = {"worker", "recorder", "feed"}
 
 
 @dataclass
@@ -20,6 +22,8 @@ class _Seen:
     program: Program
     crashes: Crashes = field(default_factory=Crashes)
     state: str = "waiting"  # starting, ready, restarting, ended, failed
+    was_ready: bool = False
+    refused: bool = False
     pid: int = 0
     began: float = 0.0  # monotonic seconds of its last start
     started_ns: int = 0
@@ -58,6 +62,11 @@ class Watch:
         return next((name for name in names if self._seen[name].crashes.restarts), None)
 
     @property
+    def refused(self) -> str | None:
+        """Return the process that found its data unusable before it was ever ready, if any."""
+        return next((name for name, seen in self._seen.items() if seen.refused), None)
+
+    @property
     def failed(self) -> list[str]:
         """Names of the processes that are given up."""
         return [name for name, seen in self._seen.items() if seen.state == "failed"]
@@ -68,12 +77,16 @@ class Watch:
             seen.state, seen.pid = "ended", 0
             return
         before = seen.crashes.restarts
-        if seen.crashes.see(pid, time.monotonic()):
+        failed = seen.crashes.see(pid, time.monotonic())
+        died = seen.crashes.restarts > before
+        seen.refused = died and self._has_refused(seen)
+        if failed or seen.refused:
             self._daemon.stop_program(name)
             seen.state, seen.pid = "failed", 0
-            self._console.failed(name, str(self._daemon.paths.logs / f"{name}.out"))
+            if not seen.refused:
+                self._console.failed(name, str(self._daemon.paths.logs / f"{name}.out"))
             return
-        if seen.crashes.restarts > before:
+        if died:
             seen.state = "restarting"
             self._console.restarted(name, seen.crashes.restarts)
         if pid and pid != seen.pid:
@@ -81,8 +94,15 @@ class Watch:
             seen.state = "starting"
         seen.pid = pid
         if pid and seen.state == "starting" and self._is_ready(seen):
-            seen.state = "ready"
+            seen.state, seen.was_ready = "ready", True
             self._console.up(name, time.monotonic() - seen.began)
+            self.start(
+                [other for other, its in self._seen.items() if its.program.after == name and its.state == "waiting"]
+            )
+
+    def _has_refused(self, seen: _Seen) -> bool:
+        name = seen.program.name
+        return name in REFUSING and not seen.was_ready and self._daemon.exit_status(name) == REFUSED
 
     def _is_ready(self, seen: _Seen) -> bool:
         if seen.program.ready is None:

@@ -181,7 +181,7 @@ class Desk:
         assert (books["lots"].sum(axis=0) == symbols["lots"]).all(), "the strategies' books are the net position"
         assert (books["crossing"].sum(axis=0) == 0).all()
         open_lots = {symbol: [0, 0] for symbol in state.universe.index}
-        by_strategy = {key: 0 for key in state.rows}
+        by_strategy = dict.fromkeys(state.rows, 0)
         for order in state.orders.values():
             open_lots[order.symbol][order.side == "SELL"] += max(0, order.lots - order.filled_lots)
             for name, lots in order.residual.items():

@@ -39,10 +39,14 @@ def test_half_spread_is_the_larger_of_half_a_tick_and_its_share_of_the_price(tar
 
 
 @given(
-    opened=st.floats(0.01, 1e5), side=st.sampled_from([1, -1]), quantity=st.floats(0.001, 1e6), volume=st.floats(0.0, 1e9),
-    sigma=st.floats(0.0, 0.2), tick=st.sampled_from([0.01, 0.0001, 1e-8]), eta=st.floats(0.0, 1.0),
-)  # fmt: skip
-def test_every_price_is_against_us_by_spread_and_impact(opened, side, quantity, volume, sigma, tick, eta) -> None:
+    bar=st.tuples(st.floats(0.01, 1e5), st.floats(0.0, 1e9), st.floats(0.0, 0.2)),
+    side=st.sampled_from([1, -1]),
+    quantity=st.floats(0.001, 1e6),
+    tick=st.sampled_from([0.01, 0.0001, 1e-8]),
+    eta=st.floats(0.0, 1.0),
+)
+def test_every_price_is_against_us_by_spread_and_impact(bar, side, quantity, tick, eta) -> None:
+    opened, volume, sigma = bar
     micro = market_price_micro(opened, side, quantity, volume, sigma, tick, 1e-4, eta)
     bars = min(quantity / volume, 1e6) if volume > 0 else 0.0
     impact = min(eta * sigma * math.sqrt(bars), 1.0) * opened

@@ -14,8 +14,8 @@ from tests.engine.desk import FREE, MINUTE_NS, START_NS, Desk, in_state, instrum
 
 def stance(desk: Desk, bias: float = 1.0, confidence: float = 1.0, **fields: Any) -> list:
     given = {
-        "strategy": "momentum", "symbol": "AAA", "effective_from_ns": desk.now_ns, "expiry_ns": desk.now_ns + 100 * MINUTE_NS,
-        "source": "tester",
+        "strategy": "momentum", "symbol": "AAA", "source": "tester",
+        "effective_from_ns": desk.now_ns, "expiry_ns": desk.now_ns + 100 * MINUTE_NS,
     } | fields  # fmt: skip
     return desk.engine.on_stance(StanceEvent(bias=bias, confidence=confidence, **given))
 

@@ -36,11 +36,13 @@ def manage(*arguments, environment=None, unprivileged=False, timeout=60, **optio
 
 
 def processes_of(data_dir):
-    """Return every process whose command line names this data directory."""
+    """Return every process that was started with this data directory: its command line or environment names it."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if any(str(data_dir) in word for word in process.cmdline()):
+            named = any(str(data_dir) in word for word in process.cmdline())
+            ours = named or process.environ().get("STATION_DATA_DIR") == str(data_dir)
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 

@@ -6,7 +6,6 @@ import signal
 import stat
 
 import pytest
-from pyarrow import parquet
 
 from tests.operator.running import manage, processes_of, unused_port, wait_for
 
@@ -158,18 +157,3 @@ def test_a_data_directory_keeps_its_source(finished):
     assert done.returncode == 2
     assert "sample" in done.stderr
     assert "--data-dir of its own" in done.stderr
-
-
-@pytest.mark.realdata
-def test_a_week_of_minutes_gives_each_strategy_an_order_and_a_fill(short_dir, station_data):
-    file = station_data / "us_min1_2019-02-11_2019-02-15_24sym.parquet"
-    symbols = "AAPL,MSFT,AMZN,BAC,JPM,SPY,TSLA,MU"
-    result, _ = until_done(short_dir / "week", "--feed", f"replay:{file}", "--symbols", symbols, "--speed", "max")
-
-    expected = parquet.read_table(file, columns=["sym"], filters=[("sym", "in", symbols.split(","))]).num_rows
-    assert result["bars"] == expected
-    assert all(counts["orders"] >= 1 and counts["fills"] >= 1 for counts in result["by_strategy"].values())
-    assert result["equity"] == pytest.approx(
-        result["cash"] + sum(row["value"] for row in result["positions"].values()), abs=0.005
-    )
-    assert result["chain_ok"] is True

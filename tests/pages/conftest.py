@@ -64,8 +64,9 @@ def station(station_folder: Station, settings: Any) -> Iterator[Station]:
 
 
 @pytest.fixture
-def person(db: None) -> Callable[..., User]:
-    """Make a person with roles."""
+def person(db: None, settings: Any) -> Callable[..., User]:
+    """Make a person with roles, and a hash that costs nothing: no test here is about passwords."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     sync_roles()
 
     def make(*roles: str, name: str = "operator") -> User:

@@ -128,7 +128,7 @@ async def test_session_that_ends_closes_the_socket(knock: Any, person: Any, monk
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no json", '{"subscribe": 7}', '{"unknown": 1}', '{"subscribe": ["' + "x" * 5000 + '"]}']
+    "text", [" ", "no json", '{"subscribe": 7}', '{"unknown": 1}', '{"subscribe": ["' + "x" * 5000 + '"]}']
 )
 async def test_nonsense_closes_the_socket(knock: Any, person: Any, text: str) -> None:
     socket = knock(await oversight(person))
@@ -143,4 +143,7 @@ async def test_more_topics_than_a_page_has_are_refused(knock: Any, person: Any) 
     socket = knock(await oversight(person))
     await socket.connect()
     await socket.send_to(json.dumps({"subscribe": [f"market.S{number}" for number in range(17)]}))
+    for number in range(1, 17):
+        assert json.loads(await socket.receive_from(5))["m"] == number
+    await socket.send_to(json.dumps({"ack": 16}))
     assert (await message_of(socket, "refused"))["reason"] == "too many topics"

@@ -17,6 +17,7 @@ from risk.codes import Code
 NOW_NS = 10_000_000_000_000
 MINUTE_NS = 60_000_000_000
 PRICE, EQUITY = 100.0, 1_000_000.0
+IN_SESSION, RAISING = False, True
 
 
 class Scene:
@@ -30,12 +31,14 @@ class Scene:
             np.zeros(1, dtype=LIMITS),
         )
         for name, value in {
-            "lot_numerator": 1, "lot_denominator": 1, "tick": 0.01, "tradable": 1, "shortable": 1, "interval_ns": MINUTE_NS,
-            "session_open_ns": NOW_NS - MINUTE_NS, "session_close_ns": NOW_NS + MINUTE_NS, "mark": PRICE, "mark_ns": NOW_NS,
+            "lot_numerator": 1, "lot_denominator": 1, "tick": 0.01, "tradable": 1, "shortable": 1,
+            "interval_ns": MINUTE_NS, "session_open_ns": NOW_NS - MINUTE_NS, "session_close_ns": NOW_NS + MINUTE_NS,
+            "mark": PRICE, "mark_ns": NOW_NS,
         }.items():  # fmt: skip
             self.symbols[name] = value
         for name, value in {
-            "state": ACTIVE, "reconciled": 1, "equity": EQUITY, "cash_micro": int(EQUITY * 1e6), "breaker_high_water": EQUITY,
+            "state": ACTIVE, "reconciled": 1, "equity": EQUITY, "cash_micro": int(EQUITY * 1e6),
+            "breaker_high_water": EQUITY,
             "breaker_day_start": EQUITY, "tokens": 4.0, "tokens_ns": NOW_NS,
         }.items():  # fmt: skip
             self.account[name] = value
@@ -62,8 +65,8 @@ class Scene:
         totals, exposures, rates = np.zeros(3), np.zeros(2), np.ones(1)
         commitments(self.symbols, self.books, rates, totals, exposures)
         mask = judge_symbol(
-            i, lots, np.array([lots, 0]), self.symbols, self.books, self.strategies, self.account[0], self.limits[0], rates,
-            self.now_ns, totals, exposures, self.values, self.met,
+            i, lots, np.array([lots, 0]), self.symbols, self.books, self.strategies, self.account[0], self.limits[0],
+            rates, self.now_ns, totals, exposures, self.values, self.met,
         )  # fmt: skip
         return {code for code in Code if mask & (1 << code)}
 
@@ -113,7 +116,7 @@ def test_a_state_denies_alone(scene, code, change) -> None:
 
 def test_a_row_without_an_instrument_is_unknown(scene) -> None:
     scene.symbols[0]["lot_numerator"] = scene.symbols[0]["lot_denominator"] = 0
-    mask = check_state(0, scene.account[0], scene.symbols[0], NOW_NS, False, True, scene.values, scene.met)
+    mask = check_state(0, scene.account[0], scene.symbols[0], NOW_NS, IN_SESSION, RAISING, scene.values, scene.met)
     assert mask == 1 << Code.UNKNOWN_SYMBOL
 
 
@@ -144,7 +147,7 @@ def test_a_session_ends_at_its_close_but_its_last_slice_decides_for_the_next(sce
     row = scene.symbols[0]
     close_ns = int(row["session_close_ns"])
     for now_ns, last, denied in ((close_ns - 1, False, False), (close_ns, False, True), (close_ns, True, False)):
-        mask = check_state(0, scene.account[0], row, now_ns, last, True, scene.values, scene.met)
+        mask = check_state(0, scene.account[0], row, now_ns, last, RAISING, scene.values, scene.met)
         assert mask == (1 << Code.SESSION_CLOSED if denied else 0)
 
 

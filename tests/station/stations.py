@@ -65,17 +65,8 @@ def begin(data_dir, *arguments):
     """Start `run --until-done --json`; its words go to files beside the data directory."""
     port = unused_port()
     out, err = data_dir.with_name(f"{data_dir.name}.out"), data_dir.with_name(f"{data_dir.name}.err")
-    command = [
-        sys.executable,
-        ROOT / "manage.py",
-        "run",
-        "--until-done",
-        "--json",
-        "--port",
-        port,
-        "--data-dir",
-        data_dir,
-    ]
+    options = ["--until-done", "--json", "--port", port, "--data-dir", data_dir, *arguments]
+    command = [sys.executable, ROOT / "manage.py", "run", *options]
     with out.open("w") as stdout, err.open("w") as stderr:
         process = subprocess.Popen(list(map(str, command)), stdout=stdout, stderr=stderr)
     return Running(data_dir, port, process)

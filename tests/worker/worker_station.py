@@ -50,7 +50,6 @@ def instrument(symbol):
         calendar="XNYS",
         currency="USD",
         tick=0.01,
-        volume_unit="shares",
     )
 
 
