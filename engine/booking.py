@@ -80,7 +80,9 @@ def _release(state: State, i: int, side: int, parts: tuple[dict[str, int], ...])
     net = 0
     for part in parts:
         for name, lots in part.items():
-            state.books[state.rows[name], i]["working"] -= lots
+            held = state.books[state.rows[name], i]
+            held["working"] -= lots
+            held["working_gross"] -= abs(lots)
             net += lots
     state.universe.symbols[i]["working_buy" if side > 0 else "working_sell"] -= abs(net)
 

@@ -53,9 +53,17 @@ def worst_lots(row: Any) -> int:
 
 
 @njit(cache=True)
+def furthest(held: Any, side: int) -> int:
+    """Return how far on a side (+1 long, -1 short) a book can get, in signed lots, whatever of its waits comes."""
+    coming = (held.working_gross + side * held.working) // 2 + max(0, side * held.crossing)
+    lots: int = held.lots + side * coming
+    return lots
+
+
+@njit(cache=True)
 def worst_held(held: Any) -> int:
-    """Return a book's largest position, in lots, whether what it waits for comes or not."""
-    worst: int = max(abs(held.lots), abs(held.lots + held.working + held.crossing))
+    """Return a book's largest position, in lots, whatever of what it waits for comes."""
+    worst: int = max(abs(held.lots), abs(furthest(held, 1)), abs(furthest(held, -1)))
     return worst
 
 
@@ -116,7 +124,7 @@ def size_symbol(  # noqa: PLR0917 - compiled code is called with positions
             continue
         if plan.enabled == 0 or account.state == REDUCING:
             delta = _only_reducing(has, delta)
-        deltas[s] = _within_strategy(delta, has, held, unit * price, exposures[s], limits.max_strategy * account.equity)
+        deltas[s] = _within_strategy(delta, held, unit * price, exposures[s], limits.max_strategy * account.equity)
 
 
 @njit(cache=True)
@@ -129,18 +137,18 @@ def _only_reducing(has: int, delta: int) -> int:
 
 
 @njit(cache=True)
-def _within_strategy(  # noqa: PLR0917 - compiled code is called with positions
-    delta: int, has: int, held: Any, per_lot: float, exposure: float, limit: float
-) -> int:
+def _within_strategy(delta: int, held: Any, per_lot: float, exposure: float, limit: float) -> int:
     """Clip a change so that the strategy's gross exposure, all that it waits for included, stays within its limit."""
-    now = worst_held(held)
+    if delta == 0:
+        return 0
+    side = 1 if delta > 0 else -1
+    now, reach = worst_held(held), side * furthest(held, side)
     others = exposure - now * per_lot
-    wanted = has + delta
-    if abs(wanted) <= now or others + abs(wanted) * per_lot <= limit:
-        return delta
-    allowed = min(abs(wanted), max(now, int(max(0.0, limit - others) / per_lot)))
-    result = (allowed if wanted > 0 else -allowed) - has
-    return result if (result > 0) == (delta > 0) else 0
+    allowed = now
+    if reach + abs(delta) > now:
+        room = max(0.0, limit - others) / per_lot * (1.0 + 1e-12)  # the limit itself, but for a last bit
+        allowed = max(now, int(min(room, MOST_LOTS)))
+    return side * max(0, min(abs(delta), allowed - reach))
 
 
 @njit(cache=True)
@@ -217,7 +225,8 @@ def _check_strategies(  # noqa: PLR0917 - compiled code is called with positions
             continue
         held = books[s, i]
         now = worst_held(held)
-        after = abs(held.lots + held.working + held.crossing + deltas[s])
+        side = 1 if deltas[s] > 0 else -1
+        after = abs(furthest(held, side) + deltas[s])
         if after > now:
             worst = max(worst, exposures[s] + (after - now) * per_lot)
     checked: int = above(mask, STRATEGY, worst, limit, values, limits_met) if worst > 0.0 else mask
@@ -344,6 +353,7 @@ def reserve(  # noqa: PLR0917 - compiled code is called with positions
             held.crossing += want[s]
         else:
             held.working += want[s]
+            held.working_gross += abs(want[s])
         exposures[s] += worst_held(held) * per_lot
 
 

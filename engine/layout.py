@@ -59,6 +59,7 @@ BOOK = np.dtype(
         ("realised_rest", "f8"),
         ("fees_micro", "i8"),
         ("working", "i8"),  # signed lots of open orders not booked yet
+        ("working_gross", "i8"),  # the same without their signs: orders of both sides may be open
         ("crossing", "i8"),  # signed lots that wait for the next open, no broker involved
         ("unit_lots", "i8"),
         ("unit_pending", "i8"),

@@ -19,7 +19,7 @@
     }
     if (days.length > 2) return days.filter((_, position) => position % Math.ceil(days.length / 8) === 0);
     const step = 60000 * (STEPS.find((length) => minutes / length <= 9) ?? 1440);
-    const found = [], room = (last - first) / 16;
+    const found = [], room = (last - first) / 11;
     for (let index = Math.max(1, first); index <= last; index++) {
       if (startsDay(times, index)) { while (found.length && index - found.at(-1) < room) found.pop(); found.push(index); }
       else if (Math.floor(times[index] / step) !== Math.floor(times[index - 1] / step) && !(found.length && index - found.at(-1) < room)) found.push(index);

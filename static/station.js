@@ -249,11 +249,8 @@
   for (const choice of document.querySelectorAll("[data-submit]")) choice.addEventListener("change", () => { if (choice.value) choice.form.requestSubmit(); });
 
   Object.assign(Station, {
-    documents, now, inUse, tickAges, series,
+    documents, inUse,
     on(topic, listener) { (listeners[topic] ??= []).push(listener); },
-    follow(added) { body.dataset.topics = [...new Set([...topics(), ...added])].join(" "); send({ subscribe: added }); },
-    get link() { return link; },
-    get hub() { return hub; },
   });
   setInterval(() => { tickLink(); tickAges(); }, 250);
   tickAges();

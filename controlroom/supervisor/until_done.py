@@ -67,14 +67,7 @@ def _follow(station: Station, stop: StopRequest, progress: Progress) -> None:
     while True:
         if stop.wait(LOOK_S):
             raise DidNotHoldError("Stopped before the source had ended.")
-        station.watch.look()
-        station.raise_refusal()
-        if station.watch.failed:
-            raise DidNotHoldError(
-                f"{', '.join(station.watch.failed)} failed: {station.last_words(station.watch.failed[0])}"
-            )
-        if not station.daemon.alive:
-            raise DidNotHoldError("supervisord ended by itself and took every process with it.")
+        _look(station)
         view = _view(station.paths)
         projected, lag = _recorded(station.paths)
         if view is not None:
@@ -93,6 +86,18 @@ def _follow(station: Station, stop: StopRequest, progress: Progress) -> None:
             )
         elif view is not None and time.monotonic() - since > HALTED_S:
             _refuse_lost_entries(view)
+
+
+def _look(station: Station) -> None:
+    """Take a look at the processes; raise if one is lost for good."""
+    station.watch.look()
+    station.raise_refusal()
+    if station.watch.failed:
+        raise DidNotHoldError(
+            f"{', '.join(station.watch.failed)} failed: {station.last_words(station.watch.failed[0])}"
+        )
+    if not station.daemon.alive:
+        raise DidNotHoldError("supervisord ended by itself and took every process with it.")
 
 
 def _refuse_lost_entries(view: dict[str, Any]) -> None:

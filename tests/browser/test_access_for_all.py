@@ -46,6 +46,12 @@ def test_axe_finds_nothing_when_things_are_wrong(context: BrowserContext, stage:
     assert violations(page) == ""
 
 
+def test_axe_would_find_what_cannot_be_read(page: Page, stage: Stage) -> None:
+    page.goto(f"{stage.url}/")
+    page.evaluate("document.querySelectorAll('.figures .label').forEach(one => { one.style.color = '#333'; })")
+    assert "color-contrast" in violations(page)
+
+
 @pytest.mark.parametrize("path", PLAIN)
 def test_axe_finds_nothing_on_plain_pages(context: BrowserContext, stage: Stage, path: str, trouble: Any) -> None:
     page = context.new_page()

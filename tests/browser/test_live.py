@@ -153,6 +153,23 @@ def test_a_gap_in_the_deltas_asks_for_a_snapshot(page: Page, stage: Stage) -> No
     assert state["resyncs"] >= 1
 
 
+def test_hidden_tab_pauses_all_but_the_header(page: Page, stage: Stage) -> None:
+    sent: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(str(frame))))
+    opened(page, stage)
+    page.evaluate(
+        """Object.defineProperty(document, 'hidden', { value: true, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));"""
+    )
+    before = page.locator('tr[data-key="AAPL"] [data-cell="last"]').inner_text()
+    stage.publish(scripted.view(stage.sequence + 1, 200, killed=["all"]))
+    expect(page).to_have_title("KILLED (1) REPLAY Overview \u00b7 AI Trading Station")
+    assert page.locator('tr[data-key="AAPL"] [data-cell="last"]').inner_text() == before
+    assert any("unsubscribe" in frame and "overview" in frame and "header" not in frame for frame in sent)
+    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'));")
+    expect(page.locator('tr[data-key="AAPL"] [data-cell="last"]')).not_to_have_text(before)
+
+
 def test_kill_changes_title_icon_and_words(page: Page, stage: Stage) -> None:
     opened(page, stage)
     expect(page).to_have_title("(1) REPLAY Overview \u00b7 AI Trading Station")
