@@ -139,7 +139,7 @@ def _only_reducing(has: int, delta: int) -> int:
 @njit(cache=True)
 def _within_strategy(delta: int, held: Any, per_lot: float, exposure: float, limit: float) -> int:
     """Clip a change so that the strategy's gross exposure, all that it waits for included, stays within its limit."""
-    if delta == 0:
+    if delta == 0 or not per_lot > 0.0:
         return 0
     side = 1 if delta > 0 else -1
     now, reach = worst_held(held), side * furthest(held, side)
@@ -148,7 +148,8 @@ def _within_strategy(delta: int, held: Any, per_lot: float, exposure: float, lim
     if reach + abs(delta) > now:
         room = max(0.0, limit - others) / per_lot * (1.0 + 1e-12)  # the limit itself, but for a last bit
         allowed = max(now, int(min(room, MOST_LOTS)))
-    return side * max(0, min(abs(delta), allowed - reach))
+    clipped: int = side * max(0, min(abs(delta), allowed - reach))
+    return clipped
 
 
 @njit(cache=True)

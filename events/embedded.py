@@ -52,7 +52,7 @@ def prepare(paths: DataPaths) -> None:
     Raises
     ------
     EmbeddedServerError
-        if a folder cannot be written.
+        if a folder cannot be written, or the passwords of an earlier start are damaged.
     """
     try:
         for folder in (paths.root, paths.secrets, paths.run, paths.valkey, paths.valkey / "bus", paths.valkey / "web"):
@@ -146,7 +146,12 @@ def _file(paths: DataPaths, which: Which, kind: Literal["acl", "conf", "password
 def _passwords(paths: DataPaths, which: Which, users: tuple[str, ...]) -> dict[str, str]:
     """Return the users' passwords; whoever has none gets one, nobody's changes."""
     file = _file(paths, which, "passwords")
-    known = msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.exists() else {}
+    try:
+        known = msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.exists() else {}
+    except msgspec.DecodeError as error:
+        raise EmbeddedServerError(
+            f"passwords {file} are damaged ({error}); move the file away: new ones are made"
+        ) from error
     complete = {user: known.get(user) or secrets.token_urlsafe(32) for user in users}
     if complete != known:
         _write(file, msgspec.json.encode(complete).decode())

@@ -138,6 +138,8 @@ def _host(text: str) -> str:
 
 def _data_directory(path: Path) -> Path:
     text = str(path.absolute())
-    if any(ord(character) < 32 for character in text) or " ;" in text or " #" in text:
-        raise BadInputError(f'--data-dir = "{path}" must not hold control characters, " ;" or " #"')
+    if not text.isprintable():  # bytes that are no UTF-8 among them
+        raise BadInputError(f"--data-dir = {text!a} must be printable text in UTF-8")
+    if " ;" in text or " #" in text:
+        raise BadInputError(f'--data-dir = "{path}" must not hold " ;" or " #"')
     return path.absolute()

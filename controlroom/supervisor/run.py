@@ -59,7 +59,7 @@ def _run(options: RunOptions, description: dict[str, Any], directory: DataDirect
     write_atomically(paths.run / "run.json", json.dumps(description))
     cache = cache_directory(paths.root / "cache")
     env = environment(paths, cache, options)
-    _warn(screen, description["warnings"])
+    _warn(screen, paths, description["warnings"])
     if not any(cache.iterdir()):
         screen.note("The worker compiles the strategies and the engine first; once, about a minute.")
     station = Station(paths, programs, screen, stop)
@@ -82,9 +82,13 @@ def _run(options: RunOptions, description: dict[str, Any], directory: DataDirect
         raise
 
 
-def _warn(screen: Console, of_the_source: list[str]) -> None:
+def _warn(screen: Console, paths: DataPaths, of_the_source: list[str]) -> None:
     if os.getuid() == 0:
         screen.note("Warning: running as root. The station needs no such rights; a user of its own is safer.")
+    if os.path.lexists(paths.kill_file):
+        screen.note(
+            f"Warning: KILLED ({paths.kill_file}): no order is sent until a person of the oversight group releases."
+        )
     for warning in of_the_source[:WARNINGS]:
         screen.note(f"Warning: {warning}")
     if len(of_the_source) > WARNINGS:

@@ -1,5 +1,7 @@
 """Start and stop of everything, in order."""
 
+import contextlib
+import re
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ from events.paths import DataPaths
 LOOK_S = 0.15
 SERVERS_S = 15.0  # a bus whose log is long takes seconds to read it
 DATABASE_S = 60.0
+VALKEY_STAMP = re.compile(r"^\d+:[A-Z] \d+ \w+ \d+ [\d:.]+ [#*.-] ")
 LEFTOVERS = ("supervisord.*", "processes.json", "celerybeat-schedule*", "valkey-*.conf")
 
 
@@ -163,7 +166,8 @@ class Station:
         names = ("supervisor", "worker", "bus", "web")
         sockets = [self.paths.socket(name) for name in names]
         for socket in sockets:
-            socket.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a folder of that name, which no start of ours has made
+                socket.unlink(missing_ok=True)
         folder = sockets[0].parent
         if folder != self.paths.run.absolute():
             try:
@@ -174,4 +178,4 @@ class Station:
 
 def _last_line(file: Path) -> str:
     lines = file.read_text(errors="replace").strip().splitlines() if file.exists() else []
-    return lines[-1] if lines else "it wrote nothing"
+    return VALKEY_STAMP.sub("", lines[-1]) if lines else "it wrote nothing"

@@ -20,8 +20,6 @@ from events.segments import JournalError
 SILENCE_S = 180.0
 """Silence that long is a failure: above a first compilation, and above the 60 s that a job is waited for."""
 
-HALTED_S = 10.0
-
 Progress = Callable[[int], None]
 
 
@@ -84,8 +82,6 @@ def _follow(station: Station, stop: StopRequest, progress: Progress) -> None:
                 f"Nothing has moved for {SILENCE_S:.0f} s (journal at {now[0]}, recorder at {now[1]}); "
                 f"see {station.paths.logs}"
             )
-        elif view is not None and time.monotonic() - since > HALTED_S:
-            _refuse_lost_entries(view)
 
 
 def _look(station: Station) -> None:
@@ -98,13 +94,6 @@ def _look(station: Station) -> None:
         )
     if not station.daemon.alive:
         raise DidNotHoldError("supervisord ended by itself and took every process with it.")
-
-
-def _refuse_lost_entries(view: dict[str, Any]) -> None:
-    """Say why a worker waits for ever: it is halted since the bus lacks entries that its journal goes on from."""
-    lost = next((alert for alert in view["alerts"] if alert["rule"] == "BUS_LOST"), None)
-    if view["state"] == "HALTED" and lost is not None:
-        raise DidNotHoldError(f"The worker is HALTED: {lost['message']}; give this run a new --data-dir.")
 
 
 def _view(paths: DataPaths) -> dict[str, Any] | None:

@@ -181,14 +181,17 @@ class Desk:
         assert (books["lots"].sum(axis=0) == symbols["lots"]).all(), "the strategies' books are the net position"
         assert (books["crossing"].sum(axis=0) == 0).all()
         open_lots = {symbol: [0, 0] for symbol in state.universe.index}
-        by_strategy = dict.fromkeys(state.rows, 0)
+        by_strategy, gross = dict.fromkeys(state.rows, 0), dict.fromkeys(state.rows, 0)
         for order in state.orders.values():
             open_lots[order.symbol][order.side == "SELL"] += max(0, order.lots - order.filled_lots)
             for name, lots in order.residual.items():
                 by_strategy[name] += lots
+                gross[name] += abs(lots)
             for name, lots in order.crossed.items() if order.filled_lots == 0 else ():
                 by_strategy[name] += lots
+                gross[name] += abs(lots)
         for symbol, (bought, sold) in open_lots.items():
             row = self.row(symbol)
             assert (int(row["working_buy"]), int(row["working_sell"])) == (bought, sold), symbol
         assert {name: int(books[s]["working"].sum()) for name, s in state.rows.items()} == by_strategy
+        assert {name: int(books[s]["working_gross"].sum()) for name, s in state.rows.items()} == gross

@@ -60,6 +60,7 @@ class Scene:
     def work(self, lots: int, i: int = 0, s: int = 0) -> None:
         self.symbols[i]["working_buy" if lots > 0 else "working_sell"] += abs(lots)
         self.books[s, i]["working"] += lots
+        self.books[s, i]["working_gross"] += abs(lots)
 
     def judge(self, lots: int, i: int = 0) -> set[Code]:
         totals, exposures, rates = np.zeros(3), np.zeros(2), np.ones(1)

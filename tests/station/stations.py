@@ -114,22 +114,25 @@ def wait_for_another(running, name, pid, seconds=60.0):
         time.sleep(0.02)
 
 
-def kills(seed, bars, *plan):
-    """Return a disturber: kill -9 of each named process at a random point of the run, in order; ``plan``: names.
+def kills(seed, bars, *groups):
+    """Return a disturber: kill -9 of each group of processes at a random point of the run, in order.
 
-    Points are drawn as bars that the worker has taken, so that they fall into the run however fast the machine is, and
-    shifted by up to 30 ms, so that they fall anywhere between two instructions.
+    Points are drawn as bars that the worker has taken, so that they fall into the run however fast the machine is; the
+    members of a group, in random order, die up to 0.3 s apart, anywhere between two instructions. At full speed each
+    group needs the worker: a run that goes on meanwhile could end before the others are back.
     """
     drawn = random.Random(seed)
-    points = sorted(drawn.uniform(0.05, 0.85) for _ in plan)
+    points = sorted(drawn.uniform(0.05, 0.75) for _ in groups)
 
     def disturb(running):
-        for name, point in zip(plan, points, strict=True):
+        for group, point in zip(groups, points, strict=True):
             wait_for_bars(running, int(point * bars))
-            time.sleep(drawn.uniform(0.0, 0.03))
-            pid = running.pids()[name]
-            subprocess.run(["kill", "-9", str(pid)], check=True)
-            wait_for_another(running, name, pid)
+            before = running.pids()
+            for name in drawn.sample(group, len(group)):
+                subprocess.run(["kill", "-9", str(before[name])], check=True)
+                time.sleep(drawn.uniform(0.0, 0.3))
+            for name in group:
+                wait_for_another(running, name, before[name])
 
     return disturb
 

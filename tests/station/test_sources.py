@@ -29,7 +29,7 @@ def test_a_made_up_market_is_the_same_for_the_same_seed_and_says_what_it_is(shor
     source = last_view(first)["source"]
     assert (source["label"], source["ended"]) == ("SIMULATED", True)
     assert "seed=5" in source["detail"]
-    again = finish(short_dir / "again", *arguments, disturb=kills(7, first.result["bars"], "worker", "feed"))
+    again = finish(short_dir / "again", *arguments, disturb=kills(7, first.result["bars"], ("worker", "feed")))
     assert again.same() == first.same()
     assert again.derived() == first.derived()
     assert_nothing_twice(again)

@@ -112,7 +112,7 @@ def test_the_record_holds_each_stance_once_and_adds_up(steered):
 
 
 def test_a_killed_run_replays_stances_identically(reference, steered, week, file, short_dir):
-    disturb = kills(3, reference.result["bars"], "feed", "worker", "worker")
+    disturb = kills(3, reference.result["bars"], ("feed", "worker"), ("worker",))
     again = finish(short_dir / "again", *week, "--speed", "max", "--stances", file, disturb=disturb)
     assert again.same() == steered.same()
     assert again.derived() == steered.derived()
