@@ -74,4 +74,7 @@ def _take_data_directory(argv: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    try:
+        raise SystemExit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # before a command has taken the signal over
+        raise SystemExit(130) from None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadScopeScheduling
 
 from events.paths import DataPaths
@@ -19,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PRIVATE = Path(tempfile.mkdtemp(prefix="stt-"))  # short: a UNIX socket's path may have 108 bytes
 LEFT_OUT = pytest.StashKey[list[str]]()
 
+hypothesis_settings.register_profile("station", deadline=None)  # a busy machine is no failure
+hypothesis_settings.load_profile("station")
 atexit.register(shutil.rmtree, PRIVATE, ignore_errors=True)
 os.environ["STATION_DATA_DIR"] = str(PRIVATE / "data")
 os.environ["PLAYWRIGHT_SKIP_VALIDATE_HOST_REQUIREMENTS"] = "1"

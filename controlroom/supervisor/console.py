@@ -1,5 +1,6 @@
 """What `run` says while it works: one clear line a process, on stderr where stdout is a result's."""
 
+import contextlib
 import sys
 import time
 from typing import TextIO
@@ -14,9 +15,10 @@ class Console:
         self.started = time.monotonic()
 
     def note(self, text: str) -> None:
-        """Say something."""
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
+        """Say something; to a terminal that was closed, nothing: what is under way goes on to its end."""
+        with contextlib.suppress(OSError):
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
 
     def up(self, name: str, seconds: float) -> None:
         """Say that a process is ready, and how long it took."""

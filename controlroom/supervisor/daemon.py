@@ -149,7 +149,7 @@ def call(paths: DataPaths, method: str, *arguments: object) -> Any:
     Raises
     ------
     OSError
-        if nobody answers there.
+        if nobody answers there, or only that it is about to end.
     xmlrpc.client.Fault
         if supervisord refuses.
     """
@@ -158,5 +158,9 @@ def call(paths: DataPaths, method: str, *arguments: object) -> Any:
         return getattr(xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport), method)(*arguments)
     except xmlrpc.client.ProtocolError as error:
         raise OSError(f"supervisord answered {error.errcode} {error.errmsg}") from error
+    except xmlrpc.client.Fault as fault:
+        if fault.faultCode == Faults.SHUTDOWN_STATE:
+            raise OSError("supervisord is ending") from fault
+        raise
     finally:
         transport.close()

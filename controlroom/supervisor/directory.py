@@ -19,7 +19,7 @@ IDENTITY = ("feed", "symbols", "interval_s", "stances", "source")
 """Fields of the run description that a data directory keeps for life: its journals hold one market's history."""
 
 
-OURS = {"station.lock", "journal", "settings.toml", "kill"}
+OURS = {"station.lock", "journal", "settings.toml", "kill", "valkey", "store.sqlite3", "django.sqlite3"}
 """One of these in a directory says that it is a station's, or is meant to be: no other may be made private."""
 
 
@@ -123,9 +123,14 @@ class DataDirectory:
                 f"--data-dir = {self.paths.root} holds other files and no station's data; "
                 "give an empty or a new directory, which the station makes private (mode 700)"
             )
-        mode = self.paths.root.stat().st_mode
-        if mode & 0o077:
-            self.paths.root.chmod(mode & 0o700)
+        found = self.paths.root.stat()
+        if found.st_uid != os.getuid():
+            raise BadInputError(
+                f"--data-dir = {self.paths.root} belongs to another user (uid {found.st_uid}); "
+                "start the station as that one, or give a directory of your own"
+            )
+        if found.st_mode & 0o077:
+            self.paths.root.chmod(found.st_mode & 0o700)
         self._was_empty = not entries
 
     def _take_lock(self, port: int) -> None:

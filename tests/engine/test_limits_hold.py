@@ -3,11 +3,12 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.types import MarketSlice, TimerEvent
-from tests.engine.desk import FREE, MINUTE_NS, Desk, bar
+from tests.engine.desk import FREE, MINUTE_NS, Desk, bar, in_state
 
 SYMBOLS = ("AAA", "BBB", "CCC")
 LIMITS = {"max_position": 0.3, "max_strategy": 0.2, "max_gross": 0.6, "max_net": 0.4, "max_order_value": 150_000.0}
@@ -70,7 +71,7 @@ def decide(desk: Desk, market: MarketSlice) -> None:
     desk.check_books()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(step, min_size=3, max_size=15))
 def test_no_decision_goes_beyond_a_limit_however_its_orders_fill(steps) -> None:
     desk = Desk(*SYMBOLS, costs=FREE | {"symbol_budget": 1.0, "volume_share": 0.1}, limits=LIMITS)
@@ -88,7 +89,7 @@ def test_no_decision_goes_beyond_a_limit_however_its_orders_fill(steps) -> None:
         decide(desk, MarketSlice(feed="test", position="0-0", close_ns=close_ns, bars=bars))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(st.sampled_from([-1.0, -0.5, 0.5, 1.0]), min_size=12, max_size=12), min_size=1, max_size=6))
 def test_at_prices_that_stand_still_every_limit_holds_after_all_fills(rounds) -> None:
     desk = Desk(*SYMBOLS, costs=FREE | {"symbol_budget": 1.0, "volume_share": 1.0}, limits=LIMITS)
@@ -130,3 +131,26 @@ def test_equity_below_zero_turns_no_target_round() -> None:
     assert desk.account["equity"] < 0.0
     desk.slice({"AAA": 250.0})
     assert desk.lots() <= 0
+
+
+def test_what_is_decided_at_one_instant_counts_against_the_gross_limit_of_the_rest() -> None:
+    desk = Desk(*SYMBOLS, costs=FREE | {"symbol_budget": 1.0}, limits={"max_gross": 0.6, "max_strategy": 1.0})
+    for strategy in desk.engine.state.names:
+        for symbol in SYMBOLS:
+            desk.want(strategy, symbol, 0.25)
+    outputs = desk.slice({"AAA": 100.0, "BBB": 50.0, "CCC": 200.0})
+    assert {order.symbol for order in in_state(outputs, "INTENT")} == {"AAA", "BBB"}
+    assert [(order.symbol, order.reason) for order in in_state(outputs, "RISK_DENIED")] == [("CCC", "MAX_GROSS")]
+
+
+def test_a_strategy_can_use_its_whole_limit_at_one_instant() -> None:
+    desk = Desk(*SYMBOLS, costs=FREE | {"symbol_budget": 1.0}, limits={"max_strategy": 0.2})
+    desk.want("momentum", "AAA", 0.4)
+    desk.slice({"AAA": 100.0, "BBB": 50.0})
+    desk.slice({"AAA": 100.0, "BBB": 50.0})
+    desk.want("momentum", "AAA", 0.55)
+    desk.want("momentum", "BBB", 0.24)
+    desk.slice({"AAA": 100.0, "BBB": 50.0})
+    desk.slice({"AAA": 100.0, "BBB": 50.0})
+    assert desk.held("momentum", "AAA") * 100 == pytest.approx(137_500, abs=200)
+    assert desk.held("momentum", "BBB") * 50 == pytest.approx(60_000, abs=200)

@@ -203,5 +203,5 @@ class OrderLife(RuleBasedStateMachine):
         assert abs(profits - (view["account"]["equity"] - view["account"]["initial_cash"])) < 1e-6
 
 
-OrderLife.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+OrderLife.TestCase.settings = settings(max_examples=40, stateful_step_count=30)
 TestOrderLife = OrderLife.TestCase

@@ -1,5 +1,6 @@
 """Whole runs of the station, what their journals hold, and an account of our own to check theirs."""
 
+import contextlib
 import json
 import random
 import subprocess
@@ -11,6 +12,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from controlroom.supervisor import control
 from engine.configuration import Configuration
@@ -135,6 +137,27 @@ def kills(seed, bars, *groups):
                 wait_for_another(running, name, before[name])
 
     return disturb
+
+
+class Memory:
+    """A disturber that disturbs nothing: the most memory that the station and its worker had, in MiB."""
+
+    def __init__(self):
+        self.station = self.worker = 0.0
+
+    def __call__(self, running):
+        whole = psutil.Process(running.process.pid)
+        while running.process.poll() is None:
+            worker = running.pids().get("worker")
+            total = 0.0
+            with contextlib.suppress(psutil.Error):
+                for process in [whole, *whole.children(recursive=True)]:
+                    found = process.memory_full_info()
+                    total += found.pss / 2**20
+                    if process.pid == worker:
+                        self.worker = max(self.worker, found.rss / 2**20)
+                self.station = max(self.station, total)
+            time.sleep(0.25)
 
 
 def restarts(finished):

@@ -10,6 +10,7 @@ from tests.station.stations import (
     EIGHT,
     STRATEGIES,
     WEEK,
+    Memory,
     assert_equity_is_cash_and_positions,
     assert_nothing_twice,
     finish,
@@ -63,7 +64,10 @@ def test_the_stopped_station_still_tells_its_status(reference):
     assert json.loads(done.stdout)["journal"]["seq"] == reference.result["journal"]["execution"]["seq"]
 
 
-def test_the_same_again_decides_the_same(reference, week, short_dir):
-    again = finish(short_dir / "again", *week, "--speed", "max")
+def test_the_same_again_decides_the_same_in_little_memory(reference, week, short_dir):
+    memory = Memory()
+    again = finish(short_dir / "again", *week, "--speed", "max", disturb=memory)
     assert again.same() == reference.same()
     assert again.derived() == reference.derived()
+    assert 100 < memory.worker <= 300
+    assert 400 < memory.station <= 1500
