@@ -80,12 +80,12 @@ def test_crossing_zero_closes_the_old_side_first() -> None:
     assert average_price(book.row, 1.0) == 0.0
 
 
-def fills(lots: int = 10**6, price: int = 10**11) -> st.SearchStrategy[list[tuple[int, int]]]:
+def fills(lots: int, price: int = 10**11) -> st.SearchStrategy[list[tuple[int, int]]]:
     signed = st.integers(-lots, lots).filter(bool)
     return st.lists(st.tuples(signed, st.integers(1, price)), min_size=1, max_size=60)
 
 
-@given(fills(), st.sampled_from([(1, 1), (1, 10_000), (100, 1), (3, 7)]), st.integers(0, 100_000))
+@given(fills(lots=10**4), st.sampled_from([(1, 1), (1, 10_000), (100, 1), (3, 7)]), st.integers(0, 100_000))
 def test_cash_and_fees_equal_a_decimal_model_exactly(made, lot, fee_ppm) -> None:
     book, cash, fees = Book(*lot), Decimal(0), Decimal(0)
     for lots, price in made:
