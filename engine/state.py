@@ -164,13 +164,20 @@ def extend(old: State, configuration: Configuration) -> State:
     Raises
     ------
     ValueError
-        if an instrument that is known is missing: a position's symbol cannot be forgotten.
+        if an instrument that is known is missing, or has another lot size: a position cannot be forgotten nor reread.
     """
     known = [instrument.symbol for instrument in old.universe.instruments]
     given = {instrument.symbol: instrument for instrument in configuration.instruments}
     missing = [symbol for symbol in known if symbol not in given]
     if missing:
         raise ValueError(f"instruments: {', '.join(missing)} of the account missing; a configuration names all of them")
+    for instrument in old.universe.instruments:
+        now = given[instrument.symbol]
+        if (now.lot_numerator, now.lot_denominator) != (instrument.lot_numerator, instrument.lot_denominator):
+            lot = f"{instrument.lot_numerator}/{instrument.lot_denominator}"
+            raise ValueError(
+                f"instruments: {now.symbol} has a lot of {now.lot_numerator}/{now.lot_denominator}; it stays {lot}"
+            )
     order = known + [symbol for symbol in given if symbol not in set(known)]
     new = new_state(_with_instruments(configuration, [given[symbol] for symbol in order]))
     n = len(known)

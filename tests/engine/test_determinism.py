@@ -125,6 +125,16 @@ def test_a_position_in_a_symbol_cannot_be_forgotten() -> None:
     assert desk.engine.snapshot() == before
 
 
+def test_a_lot_size_cannot_change_under_a_position() -> None:
+    desk = Desk("AAA")
+    before = desk.engine.snapshot()
+    finer = msgspec.structs.replace(desk.configuration, version=2, instruments=[instrument("AAA", lot_denominator=100)])
+    ack = of_type(desk.engine.on_control(configure(finer)), "ControlAck")[0]
+    assert not ack.accepted
+    assert "AAA has a lot of 1/100; it stays 1/1" in ack.reason
+    assert desk.engine.snapshot() == before
+
+
 @pytest.mark.parametrize("content", [b"", b"nonsense", msgspec.msgpack.encode({"tables": {}})])
 def test_what_is_no_snapshot_is_refused(content) -> None:
     with pytest.raises(SnapshotError, match="no snapshot"):
