@@ -150,6 +150,8 @@ class ControlServer:
                 await writer.drain()
         except (OSError, TimeoutError):
             pass  # the client went away: nobody is left to tell
+        except asyncio.CancelledError:
+            pass  # _end: Python 3.11's streams log an error with a traceback of a handler that ends cancelled
         finally:
             self._open -= 1
             writer.close()

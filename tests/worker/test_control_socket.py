@@ -123,3 +123,13 @@ def test_the_socket_is_private_and_goes_with_the_server(short_dir):
     assert path.parent.stat().st_mode & 0o077 == 0
     server.close()
     assert not path.exists()
+
+
+def test_a_client_that_still_talks_at_the_end_leaves_no_error_in_the_log(short_dir, caplog):
+    server = ControlServer(short_dir / "worker.sock", Handlers())
+    server.start()
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(str(short_dir / "worker.sock"))
+        talk(short_dir / "worker.sock", b'{"op":"status"}\n')  # the server has taken the silent one before
+        server.close()
+    assert caplog.records == []

@@ -1,0 +1,18 @@
+"""What stands for "compiled already" must turn with everything that makes the compiler start again."""
+
+import os
+
+from worker import fingerprint
+
+
+def test_a_touched_source_is_compiled_anew_in_a_child_not_in_the_worker(tmp_path, monkeypatch):
+    """Numba looks at a file's place and time, not at its content: so must the mark, or the worker compiles itself."""
+    source = tmp_path / "engine" / "step.py"
+    source.parent.mkdir()
+    source.write_text("x = 1\n")
+    monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
+    content, stamp = fingerprint.sources_hash(), fingerprint.sources_stamp()
+    assert fingerprint.sources_stamp() == stamp
+    os.utime(source, ns=(0, source.stat().st_mtime_ns + 1))
+    assert fingerprint.sources_hash() == content
+    assert fingerprint.sources_stamp() != stamp
