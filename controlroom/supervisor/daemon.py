@@ -1,5 +1,6 @@
 """Supervisor 4.3 under this process: its configuration, its start, and the few of its calls that are used."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -76,27 +77,36 @@ def _escaped(text: str) -> str:
 class Daemon:
     """A running supervisord, and its table of processes."""
 
-    def __init__(self, paths: DataPaths, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, paths: DataPaths, process: subprocess.Popen[bytes], errors: int) -> None:
         self.paths = paths
         self.process = process
+        self._errors = errors
 
     @classmethod
     def start(cls, paths: DataPaths, programs: Iterable[Program], env: dict[str, str]) -> "Daemon":
-        """Start supervisord in a session of its own, so that Ctrl-C reaches only us, and bound to our life."""
+        """Start supervisord in a session of its own, so that Ctrl-C reaches only us, and bound to our life.
+
+        Its complaints go to memory: on a full disk it cannot log, complains, and would die of a complaint not written.
+        """
         file = paths.run / "supervisord.conf"
         write_atomically(file, configuration(paths, programs))
         command = [*DIES_WITH_PARENT, sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(file)]
-        with (paths.logs / "supervisord.err").open("ab") as errors:
-            process = subprocess.Popen(
-                command, env=env, cwd=paths.root, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-                start_new_session=True, umask=0o077,
-            )  # fmt: skip
-        return cls(paths, process)
+        errors = os.memfd_create("supervisord-errors")
+        process = subprocess.Popen(
+            command, env=env, cwd=paths.root, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+            start_new_session=True, umask=0o077,
+        )  # fmt: skip
+        return cls(paths, process, errors)
 
     @property
     def alive(self) -> bool:
         """Whether supervisord still runs."""
         return self.process.poll() is None
+
+    def last_words(self) -> str:
+        """Return the last line of its complaints."""
+        lines = os.pread(self._errors, 1 << 20, 0).decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it wrote nothing"
 
     def processes(self) -> dict[str, dict[str, Any]]:
         """Return name to what supervisord says of it; empty while it cannot be asked."""

@@ -139,7 +139,7 @@ def _host(text: str) -> str:
 def _data_directory(path: Path) -> Path:
     text = str(path.absolute())
     if not text.isprintable():  # bytes that are no UTF-8 among them
-        raise BadInputError(f"--data-dir = {text!a} must be printable text in UTF-8")
+        raise BadInputError(f"--data-dir = {text!a} must be text in UTF-8 without control characters")
     if " ;" in text or " #" in text:
         raise BadInputError(f'--data-dir = "{path}" must not hold " ;" or " #"')
     return path.absolute()

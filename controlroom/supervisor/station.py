@@ -109,7 +109,7 @@ class Station:
         until = time.monotonic() + SERVERS_S
         while not self.daemon.processes():
             if not self.daemon.alive or time.monotonic() > until:
-                raise BadInputError(f"supervisord did not start: {_last_line(self.paths.logs / 'supervisord.err')}")
+                raise BadInputError(f"supervisord did not start: {self.daemon.last_words()}")
             self._pause()
 
     def _wait_for_servers(self, servers: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """`run --until-done`: wait for the source's end, stop in order, prove the record, print the result."""
 
 import contextlib
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from events.segments import JournalError
 
 SILENCE_S = 180.0
 """Silence that long is a failure: above a first compilation, and above the 60 s that a job is waited for."""
+
+FULL_BYTES = 1024 * 1024  # below it, bus and journal refuse what comes, and everybody waits
 
 Progress = Callable[[int], None]
 
@@ -94,6 +97,11 @@ def _look(station: Station) -> None:
         )
     if not station.daemon.alive:
         raise DidNotHoldError("supervisord ended by itself and took every process with it.")
+    root = station.paths.root
+    if shutil.disk_usage(root).free < FULL_BYTES:
+        raise DidNotHoldError(
+            f"The disk of {root} is full; free some space and start again: the run goes on from there."
+        )
 
 
 def _view(paths: DataPaths) -> dict[str, Any] | None:

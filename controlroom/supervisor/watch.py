@@ -1,5 +1,6 @@
 """One look at all processes, taken a few times a second: who is ready, who died, who has failed."""
 
+import contextlib
 import json
 import time
 from collections.abc import Sequence
@@ -124,5 +125,6 @@ class Watch:
             ]
         )
         if content != self._written:
-            write_atomically(self._daemon.paths.run / "processes.json", content)
-            self._written = content
+            with contextlib.suppress(OSError):  # a full disk; the next look tries again
+                write_atomically(self._daemon.paths.run / "processes.json", content)
+                self._written = content
