@@ -23,6 +23,7 @@ OPEN_NS = 1_549_895_400_000_000_000  # a Monday's session in New York
 MINUTE_NS = 60_000_000_000
 SYMBOLS = ("ONE", "TWO")
 COMPILE_S = 600.0
+DIES_WITH_WORKER = ("setpriv", "--pdeathsig", "KILL", "--")  # a stopped station leaves no compiler behind
 
 
 def warm_up() -> None:
@@ -38,8 +39,9 @@ def warm_up() -> None:
     if mark is None or not mark.exists():
         log.info("compiling the engine: this happens once for each version", extra={"event_type": "compile"})
         done = subprocess.run(
-            [sys.executable, "-m", "worker.warm"], check=False, capture_output=True, text=True, timeout=COMPILE_S
-        )
+            [*DIES_WITH_WORKER, sys.executable, "-m", "worker.warm"],
+            check=False, capture_output=True, text=True, timeout=COMPILE_S,
+        )  # fmt: skip
         if done.returncode:
             raise OSError(f"the engine does not compile: {done.stderr[-2000:]}")
         if mark is not None:
