@@ -50,6 +50,7 @@ class Universe:
         self.lot_sizes = [i.lot_numerator / i.lot_denominator for i in self.instruments]
         self.rates: npt.NDArray[np.float64] = np.ones(len(self.currencies))
         self.present = 0
+        self._placed_rows: Table = np.zeros(len(self.instruments), dtype=PLACED)
 
     def _fill_row(self, row: Any, instrument: Instrument, interval_s: int) -> None:
         foreign = instrument.currency not in self.currencies
@@ -73,9 +74,10 @@ class Universe:
     def lay(self, market: MarketSlice) -> None:
         """Lay a slice's bars over the rows; bars out of session and of unknown symbols are not laid."""
         placed = [each for bar in market.bars if (each := self._placed(bar)) is not None]
-        lay_bars(
-            self.symbols, self.bars, self.session_open_ns, self.session_close_ns, np.array(placed, dtype=PLACED)
-        )  # fmt: skip
+        rows = self._placed_rows if len(placed) <= len(self._placed_rows) else np.zeros(len(placed), dtype=PLACED)
+        for k, each in enumerate(placed):
+            rows[k] = each
+        lay_bars(self.symbols, self.bars, self.session_open_ns, self.session_close_ns, rows[: len(placed)])
         self.present = len(placed)
 
     def _placed(self, bar: Bar) -> tuple[Any, ...] | None:
