@@ -103,9 +103,8 @@
       chart.legend(top.cursor.idx);
       panel.querySelector("[data-chart-empty]").hidden = chart.times.length > 0;
     };
-    const answer = await fetch(panel.dataset.url);
-    if (answer.ok) {
-      const found = await answer.json();
+    const found = await Station.fetched(panel.dataset.url);
+    if (found) {
       Object.assign(chart, { times: found.at_ms, equity: found.equity, drawdown: found.drawdown, marks: found.marks.map(markOf) });
     }
     fit(panel, [[top, targets.equity], [low, targets.drawdown]]);

@@ -151,9 +151,12 @@
       chart.dataset.trend = values.at(-1) >= values[0] ? "up" : "down";
     }
   }
+  // Null when the server is away or refuses: the page says OFFLINE by itself, and what moves arrives by the socket later.
+  async function fetched(url) {
+    try { const answer = await fetch(url); return answer.ok ? await answer.json() : null; } catch { return null; }
+  }
   async function loadSparks() {
-    const answer = await fetch("/data/sparks");
-    if (answer.ok) for (const [name, values] of Object.entries(await answer.json())) series[name] = [...values, ...(series[name] || [])].slice(-120);
+    for (const [name, values] of Object.entries((await fetched("/data/sparks")) || {})) series[name] = [...values, ...(series[name] || [])].slice(-120);
   }
 
   // --- socket -----------------------------------------------------------------------------------------------------------
@@ -249,7 +252,7 @@
   for (const choice of document.querySelectorAll("[data-submit]")) choice.addEventListener("change", () => { if (choice.value) choice.form.requestSubmit(); });
 
   Object.assign(Station, {
-    documents, inUse,
+    documents, fetched, inUse,
     on(topic, listener) { (listeners[topic] ??= []).push(listener); },
   });
   setInterval(() => { tickLink(); tickAges(); }, 250);

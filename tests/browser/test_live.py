@@ -121,6 +121,7 @@ def test_lost_server_is_offline_then_live_again(page: Page, stage: Stage, troubl
     expect(page.locator("body")).to_have_attribute("data-seq", str(stage.sequence + 5))
     expect(page.locator("#offline")).to_be_hidden()
     trouble.expected("WebSocket connection")
+    trouble.expected("net::ERR_")  # what was being fetched when the server went
 
 
 def test_a_gap_in_the_deltas_asks_for_a_snapshot(page: Page, stage: Stage) -> None:
