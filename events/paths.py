@@ -37,6 +37,16 @@ class DataPaths:
         return self.root / "secrets"
 
     @property
+    def keys(self) -> Path:
+        """Signing, approvals and competition keys, 0700; the public halves lie beside them."""
+        return self.root / "keys"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Signed checkpoints, one file of JSON lines a journal, written by the signer alone."""
+        return self.root / "checkpoints"
+
+    @property
     def logs(self) -> Path:
         """JSON logs, one file a process."""
         return self.root / "logs"
