@@ -1,5 +1,6 @@
 """The complete configuration of a station: one versioned snapshot, journaled as an input of the engine."""
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -11,6 +12,7 @@ from market.instruments import Instrument
 from risk.limits import Limits
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
+DISK_LEVELS = ("warning", "reducing", "halted")
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,6 +33,20 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     symbol_budget: float
 
 
+class Disk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Free space of the journal's disk below which the station warns, reduces and halts: bytes, or a share of a disk.
+
+    The smaller of the two counts, so that a small disk can be used; worker/space.py decides.
+    """
+
+    warning_bytes: int = 5 * 2**30
+    warning_share: float = 0.10
+    reducing_bytes: int = 2**30
+    reducing_share: float = 0.05
+    halted_bytes: int = 256 * 2**20
+    halted_share: float = 0.025
+
+
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the bars come from, as every page names it."""
 
@@ -49,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     costs: Costs
     limits: Limits
     strategies: dict[str, dict[str, float]]
+    disk: Disk = Disk()  # journals of stations that knew no such section go on
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,7 +92,7 @@ def load_settings(override: Path | None = None) -> Settings:
     """
     merged = tomllib.loads(DEFAULTS.read_text())
     name = DEFAULTS.name
-    if override is not None and override.exists():
+    if override is not None and os.path.lexists(override):  # a link that leads nowhere was meant to lead somewhere
         name = str(override)
         try:
             given = tomllib.loads(override.read_text())
@@ -119,6 +136,13 @@ def check_settings(settings: Settings, name: str) -> None:
             f"settings {name}: limits.drawdown_warning <= drawdown_reducing <= drawdown_halted does not hold "
             f"({limits.drawdown_warning}, {limits.drawdown_reducing}, {limits.drawdown_halted})"
         )
+    for measure in ("bytes", "share"):
+        values = [getattr(settings.disk, f"{level}_{measure}") for level in DISK_LEVELS]
+        if values != sorted(values, reverse=True):
+            raise SettingsError(
+                f"settings {name}: disk.warning_{measure} >= reducing_{measure} >= halted_{measure} does not hold "
+                f"({', '.join(map(str, values))})"
+            )
     if not re.fullmatch("[A-Z]{3,5}", settings.account.currency):
         raise SettingsError(
             f"settings {name}: account.currency = {settings.account.currency!r} is not three to five capital letters"
@@ -145,7 +169,7 @@ def _check_strategies(settings: Settings, name: str) -> None:
 
 def _ranges(settings: Settings) -> list[tuple[str, float, float, float]]:
     """Return every number with the lowest and highest value that it may have."""
-    limits, costs = settings.limits, settings.costs
+    limits, costs, disk = settings.limits, settings.costs, settings.disk
     shares = ("max_position", "max_strategy", "max_gross", "max_net")
     fractions = (
         "price_collar", "daily_loss", "drawdown_warning", "drawdown_reducing", "drawdown_halted", "stance_low",
@@ -168,6 +192,8 @@ def _ranges(settings: Settings) -> list[tuple[str, float, float, float]]:
         ("limits.station_rate", limits.station_rate, 0.01, 1000.0),
         ("limits.repeated_denials", limits.repeated_denials, 1, 1e6),
         ("limits.stance_high", limits.stance_high, 1.0, 2.0),
+        *((f"disk.{level}_bytes", getattr(disk, f"{level}_bytes"), 0, 2**50) for level in DISK_LEVELS),
+        *((f"disk.{level}_share", getattr(disk, f"{level}_share"), 0.0, 0.9) for level in DISK_LEVELS),
         *((f"weights.{strategy}", weight, 0.0, 1.0) for strategy, weight in settings.weights.items()),
         ("sum of weights", sum(settings.weights.values()), 0.0, 1.0 + 1e-12),
     ]

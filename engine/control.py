@@ -32,7 +32,7 @@ class Control:
         handler = {
             "configure": self._configure, "kill": self._kill, "release": self._release, "enable": self._enable,
             "pause": self._pause, "reconciled": self._reconciled, "unreconciled": self._unreconciled,
-            "halt": self._halt,
+            "halt": self._halt, "reduce": self._reduce,
         }.get(event.action)  # fmt: skip
         if handler is None:
             return [self._ack(engine, event, f"action {event.action} is not for the engine")]
@@ -173,6 +173,19 @@ class Control:
         _drop_crossings(state, event)
         orders = [order for order in engine.open_orders() if _in_scope(event, order.symbol, order.lots_by_strategy)]
         return "", execution.cancel(state, orders, engine.now_ns, f"halted by {event.actor}")
+
+    @staticmethod
+    def _reduce(engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
+        """Let the station's exposure only fall; orders that could raise it are cancelled. HALTED stays HALTED."""
+        if event.scope not in {"all", "account"}:
+            return f"scope {event.scope} cannot be reduced; allowed are all and account", []
+        state = engine.state
+        if state.account[0]["state"] != ACTIVE:
+            return "", []
+        state.account[0]["state"] = REDUCING
+        _drop_crossings(state, event)
+        orders = execution.raising_orders(state)
+        return "", execution.cancel(state, orders, engine.now_ns, f"reducing by {event.actor}")
 
     def _latch(self, state: State) -> None:
         """Write the kill latch into the tables that the checks read."""

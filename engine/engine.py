@@ -118,6 +118,11 @@ class Engine:
         """Take an execution."""
         return execution.on_fill(self.state, event, self.now_ns)
 
+    def booked(self, fill: FillEvent) -> bool | None:
+        """Return whether an execution was taken already; None where it belongs to no order of the station."""
+        order = self.state.orders.get(fill.order_id) or self.state.closed_orders.get(fill.order_id)
+        return None if order is None else f"{fill.broker}:{fill.execution_id}" in order.executions
+
     def simulated_fills(self, market: MarketSlice, broker: str) -> list[FillEvent]:
         """Return what a slice does to a simulated broker's working orders, in order-id order; changes no position."""
         self._lay(market)

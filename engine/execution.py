@@ -107,12 +107,12 @@ def on_fill(state: State, fill: FillEvent, now_ns: int) -> list[Output]:
     key = f"{fill.broker}:{fill.execution_id}"
     if key in order.executions:
         return []
+    order.executions.append(key)
     if fill.symbol != order.symbol or fill.side != order.side or fill.lots < 1 or fill.price_micro < 1:
         said = f"{fill.side} {fill.lots} {fill.symbol} at {fill.price_micro} micro-units"
         return _strange_fill(
             state, fill, now_ns, f"execution {fill.execution_id} ({said}) does not fit order {order.order_id}"
         )
-    order.executions.append(key)
     was_working = order.working
     outputs = [say("TradeEvent", book_fill(state, order, fill, now_ns))]
     left = order.lots - order.filled_lots
@@ -175,6 +175,8 @@ def on_broker(state: State, event: BrokerEvent, now_ns: int) -> list[Output]:
         message = f"{event.broker} says {event.kind} of order {event.order_id}, which the station does not know"
         return [_alert(now_ns, "UNKNOWN_ORDER", "account", message)]
     to: str = event.kind
+    if to == "ACCEPTED" and order.canceling:  # it works although it shall not: a late answer, or the cancel was lost
+        return cancel(state, [order], now_ns, order.canceling)
     if to == "ACCEPTED" and order.filled_lots > 0:
         to = "PARTIALLY_FILLED" if order.state == "UNKNOWN" else order.state
     return [] if to == order.state else move(state, order, to, now_ns, event.reason)
@@ -184,6 +186,7 @@ def cancel(state: State, orders: list[Order], now_ns: int, reason: str) -> list[
     """Ask for the cancellation of working orders; they stay reserved until the broker has answered."""
     outputs: list[Output] = []
     for order in orders:
+        order.canceling = reason
         if order.state != "PENDING_CANCEL":
             outputs += move(state, order, "PENDING_CANCEL", now_ns, reason)
     return outputs

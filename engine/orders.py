@@ -60,6 +60,7 @@ class Order(msgspec.Struct, kw_only=True):
     expected_price: float
     denials: list[Denial] = []
     reason: str = ""
+    canceling: str = ""  # why its cancellation was asked for: it stands until the order ends
     executions: list[str] = []
 
     def move(self, state: str) -> None:

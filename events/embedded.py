@@ -19,7 +19,7 @@ from events.paths import DataPaths
 
 Which = Literal["bus", "web"]
 
-PROCESSES = ("feed", "worker", "recorder", "relay", "web", "celery", "agents", "status")
+PROCESSES = ("feed", "worker", "recorder", "relay", "web", "celery", "agents", "signer", "status")
 """Users of the bus; each may read everything and write its own ``status.NAME`` keys."""
 
 WRITES = {
@@ -181,7 +181,9 @@ def _configuration(paths: DataPaths, which: Which) -> str:
         ("dir", str((paths.valkey / which).absolute())),
         ("aclfile", str(_file(paths, which, "acl").absolute())),
         ("appendonly", "yes" if bus else "no"),
-        ("appendfsync", "everysec"),
+        # "everysec" answers before it has written while an fsync is slow: a killed server then loses what it confirmed.
+        # "no" writes before every answer and lets the kernel sync. After a power cut either is behind the journals.
+        ("appendfsync", "no"),
         ("aof-load-truncated", "yes"),
         ("save", ""),
         ("maxmemory", BUS_MEMORY if bus else WEB_MEMORY),

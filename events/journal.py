@@ -6,21 +6,21 @@ The format is in docs/architecture.md; frames and the verification of a segment 
 import fcntl
 import mmap
 import os
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 from crc32c import crc32c
 
+from events.archived import JournalError
+from events.ports import SYSTEM_CLOCK, SYSTEM_DISK, Clock, Disk, SystemClock, sync_folder
 from events.reader import DURABLE, JournalReader, Stored, VerifyResult, durable_next, verify
 from events.segments import (
     FRAME,
     GENESIS,
     JournalDamaged,
-    JournalError,
     Place,
     Record,
     Scan,
@@ -45,6 +45,7 @@ __all__ = [
     "Stored",
     "SystemClock",
     "VerifyResult",
+    "unwritten",
     "verify",
 ]
 
@@ -66,23 +67,6 @@ class JournalSyncFailed(JournalError):  # noqa: N818
 
 class JournalWriteFailed(JournalError):  # noqa: N818
     """A batch was not written, or not whole: the disk is full or gone. Nothing of it counts."""
-
-
-class Clock(Protocol):
-    """Where a record's two times come from, in nanoseconds."""
-
-    def utc_ns(self) -> int: ...
-    def mono_ns(self) -> int: ...
-
-
-class SystemClock:
-    """The machine's clocks."""
-
-    def utc_ns(self) -> int:
-        return time.time_ns()
-
-    def mono_ns(self) -> int:
-        return time.monotonic_ns()
 
 
 @dataclass(frozen=True)
@@ -114,11 +98,18 @@ class JournalWriter:
     """
 
     def __init__(
-        self, folder: Path, writer: str, run: str, clock: Clock | None = None, *, segment_bytes: int = SEGMENT_BYTES
+        self,
+        folder: Path,
+        writer: str,
+        run: str,
+        clock: Clock = SYSTEM_CLOCK,
+        *,
+        disk: Disk = SYSTEM_DISK,
+        segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
         self.folder, self.writer, self.run = folder, writer, run
         self.cut: Cut | None = None
-        self._clock = clock or SystemClock()
+        self._clock, self._disk = clock, disk
         self._segment_bytes = segment_bytes
         self._encode = msgspec.json.Encoder().encode
         self._failed = ""
@@ -127,7 +118,7 @@ class JournalWriter:
         self._place = Place(0, 0, GENESIS)
         for each in (folder.parent, folder):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = _lock(folder, writer)
+        self._lock = _lock(disk, folder, writer)
         try:
             self._open_last()
         except BaseException:
@@ -200,7 +191,7 @@ class JournalWriter:
         if self._failed:
             raise JournalSyncFailed(self._failed)
         try:
-            os.fdatasync(self._fd)
+            self._disk.fdatasync(self._fd)
         except OSError as error:
             self._failed = f"journal {self.writer}: fdatasync failed: {error}"
             raise JournalSyncFailed(self._failed) from error
@@ -213,37 +204,46 @@ class JournalWriter:
         try:
             if not self._failed:
                 self.sync()
-                os.ftruncate(self._fd, self._place.offset)
-                os.fsync(self._fd)
+                self._disk.ftruncate(self._fd, self._place.offset)
+                self._disk.fsync(self._fd)
         finally:
             self._release()
 
     def _release(self) -> None:
         if self._fd >= 0:
-            os.close(self._fd)
+            self._disk.close(self._fd)
             self._fd = -1
-        os.close(self._lock)
+        self._disk.close(self._lock)
 
     def _open_last(self) -> None:
         segments = segment_files(self.folder)
         unsynced_from = durable_next(self.folder)
         last = scan_segments(segments, self.writer, complete=VERIFIED_SEGMENTS, unsynced_from=unsynced_from)
+        sync_folder(self._disk, self.folder.parent)
         if last is None:
             self._create(0)
         else:
+            sync_folder(self._disk, self.folder)  # the process that made the segment may have died before it did
             self._place = last.whole
-            self._fd = os.open(segments[-1], os.O_RDWR)
+            self._fd = self._disk.open(segments[-1], os.O_RDWR)
             if last.tail:
                 self._cut(segments[-1].name, last)
             self._zeroed = os.fstat(self._fd).st_size
-            os.fsync(self._fd)
+            self._write_again()
+            self._disk.fsync(self._fd)
         self._durable_map = _durable_map(self.folder)
         self._confirm()
+
+    def _write_again(self) -> None:
+        """Write what was read: after a failed sync the kernel may call pages clean that never reached the disk."""
+        known = os.pread(self._fd, self._place.offset, 0)
+        if known and self._disk.pwrite(self._fd, known, 0) != len(known):
+            raise JournalWriteFailed(f"journal {self.writer}: its last segment cannot be written; free space")
 
     def _cut(self, segment: str, found: Scan) -> None:
         size = os.fstat(self._fd).st_size
         rest = os.pread(self._fd, size - found.whole.offset, found.whole.offset).rstrip(b"\0")
-        os.ftruncate(self._fd, found.whole.offset)
+        self._disk.ftruncate(self._fd, found.whole.offset)
         self.cut = Cut(segment, len(rest), found.end.seq - found.whole.seq, found.tail)
 
     def _confirm(self) -> None:
@@ -252,14 +252,14 @@ class JournalWriter:
 
     def _create(self, seq: int) -> None:
         path = self.folder / segment_name(seq)
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        self._fd = self._disk.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         self._zeroed = 0
-        _sync_folder(self.folder)
+        sync_folder(self._disk, self.folder)
 
     def _rotate(self) -> None:
-        os.ftruncate(self._fd, self._place.offset)
-        os.fsync(self._fd)
-        os.close(self._fd)
+        self._disk.ftruncate(self._fd, self._place.offset)
+        self._disk.fsync(self._fd)
+        self._disk.close(self._fd)
         self._fd = -1
         self._place = Place(0, self._place.seq, self._place.prev)
         self._create(self._place.seq)
@@ -271,8 +271,8 @@ class JournalWriter:
             end = self._place.offset + len(data)
             while self._zeroed < end + FRAME.size:
                 zeros = bytes(min(ZEROED_BYTES, self._segment_bytes))
-                self._zeroed += os.pwrite(self._fd, zeros, self._zeroed)
-            written = os.pwrite(self._fd, data, self._place.offset)
+                self._zeroed += self._disk.pwrite(self._fd, zeros, self._zeroed)
+            written = self._disk.pwrite(self._fd, data, self._place.offset)
         except OSError as error:
             self._failed = f"journal {self.writer}: {error}; free space on its disk and start again"
             raise JournalWriteFailed(self._failed) from error
@@ -282,12 +282,28 @@ class JournalWriter:
         self._place = Place(end, self._place.seq, self._place.prev)
 
 
-def _lock(folder: Path, writer: str) -> int:
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+@contextmanager
+def unwritten(folder: Path) -> Iterator[None]:
+    """Keep every writer away from a journal for as long as the block runs.
+
+    Raises
+    ------
+    JournalLocked
+        if a process writes it now.
+    """
+    handle = _lock(SYSTEM_DISK, folder, folder.name)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(disk: Disk, folder: Path, writer: str) -> int:
+    handle = disk.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        os.close(handle)
+        disk.close(handle)
         raise JournalLocked(f"journal {writer} in {folder} is being written by another process") from error
     return handle
 
@@ -297,13 +313,5 @@ def _durable_map(folder: Path) -> mmap.mmap:
     try:
         os.ftruncate(handle, 8)
         return mmap.mmap(handle, 8)
-    finally:
-        os.close(handle)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
     finally:
         os.close(handle)

@@ -1,13 +1,16 @@
 """Reading a journal, alone or behind a live writer."""
 
+import functools
 import os
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from crc32c import crc32c
 
+from events.archived import is_archived
 from events.segments import (
     FRAME,
     GENESIS,
@@ -17,6 +20,7 @@ from events.segments import (
     first_seq,
     record_hash,
     scan_segments,
+    segment_bytes,
     segment_files,
 )
 
@@ -93,12 +97,13 @@ class JournalReader:
         """Return one record, None if it is not there (yet)."""
         return next((found for found in self.stored(seq) if found.record.seq == seq), None) if seq >= 0 else None
 
-    def last_of(self, *types: str) -> Stored | None:
-        """Return the newest record of any of these types in a whole batch, None if there is none."""
+    def last_of(self, *types: str, before: int | None = None) -> Stored | None:
+        """Return the newest record of any of these types in a whole batch (below a sequence), None if there is none."""
         marks = [f'"type":"{name}"'.encode() for name in types]
         for segment in reversed(segment_files(self.folder)):
             newest = pending = None
-            for _, raw in frames(segment, last=True):
+            most = None if before is None else max(before - first_seq(segment), 0)
+            for _, raw in islice(frames(segment, last=True), most):
                 head = _head(raw)
                 if any(mark in head for mark in marks):
                     pending = raw
@@ -146,7 +151,7 @@ def frames(segment: Path, start: int = 0, *, last: bool) -> Iterator[tuple[int, 
     JournalDamaged
         if a segment that is not the last has a broken frame.
     """
-    handle = os.open(segment, os.O_RDONLY)
+    read, close = _source(segment)
     try:
         data, at, offset = b"", 0, start  # `offset` is that of data[0]
         while True:
@@ -159,15 +164,27 @@ def frames(segment: Path, start: int = 0, *, last: bool) -> Iterator[tuple[int, 
                 yield offset + at, raw
                 continue
             offset, held = offset + at, len(data) - at
-            data, at = os.pread(handle, max(CHUNK_BYTES, 2 * held), offset), 0
+            data, at = read(max(CHUNK_BYTES, 2 * held), offset), 0
             if len(data) <= held:
                 break
     finally:
-        os.close(handle)
+        close()
     if not last and data[at:].strip(b"\0"):
         raise JournalDamaged(
             segment.parent.name, first_seq(segment), segment.name, f"broken frame at byte {offset + at}"
         )
+
+
+def _source(segment: Path) -> tuple[Callable[[int, int], bytes], Callable[[], None]]:
+    """Return how to read (count, offset) of a segment, and how to end; an archived one is decompressed at once."""
+    try:
+        if not is_archived(segment):
+            handle = os.open(segment, os.O_RDONLY)
+            return functools.partial(os.pread, handle), functools.partial(os.close, handle)
+    except FileNotFoundError:
+        pass  # archived since it was listed
+    data = segment_bytes(segment)
+    return lambda count, offset: data[offset : offset + count], lambda: None
 
 
 @dataclass(frozen=True)

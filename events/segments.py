@@ -8,6 +8,9 @@ from pathlib import Path
 import msgspec
 from crc32c import crc32c
 
+from events.archived import JournalError as JournalError  # noqa: PLC0414 - its home for those who read journals
+from events.archived import archived_segments, decompressed, is_archived
+
 FRAME = struct.Struct("<II")
 """Length and CRC-32C of the bytes that follow."""
 
@@ -15,10 +18,6 @@ GENESIS = "0" * 64
 """Previous hash of a journal's first record."""
 
 SECTOR = 512  # bytes: the smallest piece of a file that a disk writes or loses as one
-
-
-class JournalError(RuntimeError):
-    """Base of what a journal can say."""
 
 
 class JournalDamaged(JournalError):  # noqa: N818 - a state of the record, named as the documentation names it
@@ -70,15 +69,37 @@ def segment_name(first_seq: int) -> str:
 
 
 def segment_files(folder: Path) -> list[Path]:
-    """Return a journal's segments in order; an absent folder has none."""
+    """Return a journal's segments in order, archived ones where the manifest says; an absent folder has none."""
     if not folder.is_dir():
         return []
-    return sorted(folder.glob("*.seg"))
+    archived = {segment_name(first): Path(entry.file) for first, entry in archived_segments(folder).items()}
+    here = {segment.name: segment for segment in folder.glob("*.seg")}
+    return [file for _, file in sorted((archived | here).items())]
 
 
 def first_seq(segment: Path) -> int:
     """Return the first sequence of a segment, or -1 if its name is not one."""
-    return int(segment.stem) if segment.stem.isdecimal() and len(segment.stem) == 20 else -1
+    stem = segment.name.removesuffix(".gz").removesuffix(".seg")
+    return int(stem) if stem.isdecimal() and len(stem) == 20 else -1
+
+
+def segment_bytes(segment: Path) -> bytes:
+    """Return a segment's bytes, wherever it lies by now: it may have been archived since it was listed.
+
+    Raises
+    ------
+    ArchiveAway
+        if it is archived and cannot be read there.
+    """
+    if is_archived(segment):
+        return decompressed(segment)
+    try:
+        return segment.read_bytes()
+    except FileNotFoundError:
+        entry = archived_segments(segment.parent).get(first_seq(segment))
+        if entry is None:
+            raise
+        return decompressed(Path(entry.file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +179,9 @@ def broken_frame(data: bytes, offset: int, writer: str, *, unsynced: bool = Fals
     """Say what is wrong with the invalid frame at ``offset``, or "" if an interrupted write explains it.
 
     A record's text holds no NUL byte and every segment is zeroed before it is written. So what a crash did not write is
-    still zero, from some byte to the end or over whole sectors. A broken frame without such a gap was whole once: that
-    is damage, not a tail. So is a gap before whole later batches, unless none of them was synced: a power cut may lose
-    any of the sectors on their way to the disk.
+    still zero, from some byte to the end or over whole sectors, the first of them from where the frame begins. A
+    broken frame without such a gap was whole once: that is damage, not a tail. So is a gap before whole later batches,
+    unless none of them was synced: a power cut may lose any of the sectors on their way to the disk.
     """
     body = offset + FRAME.size
     if body > len(data):
@@ -175,11 +196,13 @@ def broken_frame(data: bytes, offset: int, writer: str, *, unsynced: bool = Fals
         text_end = len(data)
     if following:
         text_end = min(text_end, following[0][0])
-    if text_end > body and (crc32c(data[body:text_end]) == crc or (following and text_end == following[0][0])):
+    headless = _is_lost(data, offset, offset)
+    joined = bool(following) and text_end == following[0][0]
+    if not headless and text_end > body and (joined or crc32c(data[body:text_end]) == crc):
         return "the length does not match"
     if not unsynced and any(not left for _, left in following[:-1]):
         return "the frame is broken and later batches follow"
-    return "" if _is_gap(data, text_end) else "the frame is broken in the middle of its bytes"
+    return "" if headless or _is_lost(data, offset, text_end) else "the frame is broken in the middle of its bytes"
 
 
 def _valid_frames(data: bytes, offset: int, writer: str) -> list[tuple[int, int]]:
@@ -196,9 +219,13 @@ def _valid_frames(data: bytes, offset: int, writer: str) -> list[tuple[int, int]
     return found
 
 
-def _is_gap(data: bytes, at: int) -> bool:
-    sector = data[at : at + SECTOR - at % SECTOR]
-    return not data[at:].strip(b"\0") or (at % SECTOR == 0 and not sector.strip(b"\0"))
+def _is_lost(data: bytes, offset: int, at: int) -> bool:
+    """Whether the sector of ``at`` holds nothing of the frame that begins at ``offset``, or nothing follows ``at``.
+
+    The sector in which the frame begins has the end of the batch before it, which was synced: that stays.
+    """
+    sector = at - at % SECTOR
+    return not data[at:].strip(b"\0") or not data[max(offset, sector) : sector + SECTOR].strip(b"\0")
 
 
 def scan_segments(
@@ -219,24 +246,40 @@ def scan_segments(
     """
     if not segments:
         return None
-    if segments[0].name != segment_name(0):
+    if first_seq(segments[0]) != 0:
         raise JournalDamaged(writer, 0, segments[0].name, "the journal does not begin with record 0")
     start = Place(0, 0, GENESIS)
     older = segments[:-complete] if complete else []
+    if complete:  # archived ones were read to the last byte when they were: a start needs no archive
+        older = max(older, [segment for segment in segments if is_archived(segment)], key=len)
     for segment in older:
-        start = _end_of(segment, writer, start)
+        start = (
+            _archived_end(segment, writer, start, segments[-1].parent)
+            if is_archived(segment)
+            else _end_of(segment, writer, start)
+        )
     for index, segment in enumerate(segments[len(older) :], len(older) + 1):
         if first_seq(segment) != start.seq:
             raise JournalDamaged(writer, start.seq, segment.name, f"the segment of record {start.seq} is missing")
         last = index == len(segments)
-        found = scan(segment.read_bytes(), writer, segment.name, start, last=last, unsynced_from=unsynced_from)
+        found = scan(segment_bytes(segment), writer, segment.name, start, last=last, unsynced_from=unsynced_from)
         start = Place(0, found.end.seq, found.end.prev)
     return found
 
 
+def _archived_end(segment: Path, writer: str, start: Place, folder: Path) -> Place:
+    """Return what the segment after an archived one must begin with, as the manifest says."""
+    entry = archived_segments(folder).get(first_seq(segment))
+    if entry is None or entry.first_seq != start.seq:
+        raise JournalDamaged(writer, start.seq, segment.name, f"the segment of record {start.seq} is missing")
+    if entry.first_prev != start.prev:
+        raise JournalDamaged(writer, start.seq, segment.name, "the previous hash is not that of the record before")
+    return Place(0, entry.last_seq + 1, entry.last_hash)
+
+
 def _end_of(segment: Path, writer: str, start: Place) -> Place:
     """Return what the segment after this one must begin with, from its first and last record alone."""
-    data = segment.read_bytes()
+    data = segment_bytes(segment)
     length, _ = FRAME.unpack_from(data) if len(data) > FRAME.size else (0, 0)
     if first_seq(segment) != start.seq:
         raise JournalDamaged(writer, start.seq, segment.name, f"the segment of record {start.seq} is missing")

@@ -258,7 +258,17 @@ class ControlEvent(Payload, frozen=True):
     """A person's (or rule's) act. ``signature``, the approvals key's over the content, is for what loosens limits."""
 
     action: Literal[
-        "kill", "release", "configure", "pause", "resume", "enable", "hello", "reconciled", "unreconciled", "halt"
+        "kill",
+        "release",
+        "configure",
+        "pause",
+        "resume",
+        "enable",
+        "hello",
+        "reconciled",
+        "unreconciled",
+        "halt",
+        "reduce",
     ]
     scope: Literal["all", "account", "strategy", "symbol"]
     target: str

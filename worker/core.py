@@ -2,12 +2,12 @@
 
 import logging
 import threading
-import time
-import uuid
 from typing import Literal
 
 from engine.output import Output
+from events.ports import SYSTEM_CLOCK, Clock
 from events.types import ControlEvent, RiskAlert
+from worker.brokers.port import BrokerTimeoutError, BrokerUnavailableError
 from worker.keeper import Keeper
 from worker.kill import KillSwitch, Request, word
 from worker.machine import Machine
@@ -18,13 +18,17 @@ from worker.resume import snapshot_event
 log = logging.getLogger(__name__)
 
 WORKER = "worker"
+KILLS_KEPT = 100  # kills whose number of canceled orders may still be asked for
 Severity = Literal["info", "warning", "critical"]
 
 
 class Core:
     """The trading thread's work without the bus. ``stepping`` is held while a step may make fills."""
 
-    def __init__(self, machine: Machine, keeper: Keeper, switch: KillSwitch, desk: OrderDesk) -> None:
+    def __init__(
+        self, machine: Machine, keeper: Keeper, switch: KillSwitch, desk: OrderDesk, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self.clock = clock
         self.machine = machine
         self.keeper = keeper
         self.switch = switch
@@ -54,23 +58,29 @@ class Core:
         intents = list(machine.intents.values())
         answers = self.desk.resend(broker, intents) if resend else self.desk.send(broker, intents, sent_ns)
         answers += self.desk.cancel(broker, list(machine.cancels))
-        batch: list[Output] = []
+        batch = self._executed()  # what was filled before a cancel is booked before it
         for answer in answers:
             batch += machine.step(Output("BrokerEvent", broker.name, answer))
         self.keeper.append(batch)
+
+    def take_executions(self) -> None:
+        """Book what the broker executed of itself."""
+        self.keeper.append(self._executed())
 
     def kill_requested(self) -> None:
         """Do every kill that waits."""
         while self.switch.requests:
             request = self.switch.requests.popleft()
             canceled = self.kill(request)
-            if request.source == "socket":
-                self._canceled[request.kill.request_id] = canceled
+            # a kill comes by several ways: the first of them is the one that canceled
+            self._canceled.setdefault(request.kill.request_id, canceled)
+            if len(self._canceled) > KILLS_KEPT:
+                del self._canceled[next(iter(self._canceled))]
 
     def canceled_by(self, request_id: str) -> int:
-        """Return how many orders a kill canceled; asked once."""
+        """Return how many orders a kill canceled, by whichever of its ways it came first."""
         self.kill_requested()
-        return self._canceled.pop(request_id, 0)
+        return self._canceled.get(request_id, 0)
 
     def kill(self, request: Request) -> int:
         """Cancel first, whatever the disk does, then journal; return how many orders were canceled."""
@@ -78,7 +88,7 @@ class Core:
         if machine.seen(request_id):
             if request.source != "file" or word(kill.scope, kill.target) in machine.killed:
                 return 0
-            request_id = f"{request_id}@{time.time_ns()}"
+            request_id = f"{request_id}@{self.clock.utc_ns()}"
         event = ControlEvent(
             action="kill", scope=kill.scope, target=kill.target, actor=kill.actor, reason=kill.reason,
             request_id=request_id, position=request.position,
@@ -105,15 +115,23 @@ class Core:
         self.keeper.sync()
         if self.switch.release():
             return True
-        if not self.switch.requests:
-            self.control("kill", "kill file", "the kill file could not be removed")
-            self.keeper.sync()
+        self.kill_requested()
+        for standing in sorted(self.switch.words - self.machine.killed):
+            scope, _, target = standing.partition(":")
+            self.control("kill", "kill file", "the release did not come through, so this kill stands", scope, target)
+        self.keeper.sync()
         return False
 
-    def control(self, action: str, actor: str, reason: str) -> None:
-        """Take an act on the whole station that did not come by the bus."""
-        request_id = f"{action}:{uuid.uuid4().hex}"
-        event = ControlEvent(action=action, scope="all", target="", actor=actor, reason=reason, request_id=request_id)  # type: ignore[arg-type]
+    def control(
+        self, action: str, actor: str, reason: str, scope: str = "all", target: str = "", *, position: str = ""
+    ) -> None:
+        """Take an act that did not come by the bus; ``position`` sets a stream's place anew."""
+        journal = self.keeper.journal
+        request_id = f"{action}:{journal.run}:{journal.seq + 1}"
+        event = ControlEvent(
+            action=action, scope=scope, target=target, actor=actor, reason=reason, request_id=request_id,  # type: ignore[arg-type]
+            position=position,
+        )  # fmt: skip
         self.apply(Output("ControlEvent", WORKER, event))
 
     def reconcile(self) -> None:
@@ -121,10 +139,8 @@ class Core:
         machine = self.machine
         if machine.engine is None or machine.broker is None:
             return
-        for order_id in list(machine.unknown):
-            known = ask(machine.broker, order_id)
-            if known is not None and known.kind != "UNKNOWN":
-                self.apply(Output("BrokerEvent", machine.broker.name, known))
+        self.take_executions()
+        self.ask_unknown()
         different = difference(machine)
         reconciled = machine.reconciled
         if different and reconciled:
@@ -132,6 +148,16 @@ class Core:
             self.alert("UNRECONCILED", different)
         elif not different and not reconciled:
             self.control("reconciled", WORKER, "orders, positions and cash agree with the broker's")
+
+    def ask_unknown(self) -> None:
+        """Ask the broker of every order whose answer did not come; its word is journaled, its silence is not."""
+        broker = self.machine.broker
+        if broker is None:
+            return
+        for order_id in list(self.machine.unknown):
+            known = ask(broker, order_id)
+            if known is not None and known.kind != "UNKNOWN":
+                self.apply(Output("BrokerEvent", broker.name, known))
 
     def alert(self, rule: str, message: str, severity: Severity = "critical") -> None:
         """Journal an alert of the worker's own."""
@@ -160,6 +186,19 @@ class Core:
         self.keeper.append([Output("SnapshotEvent", WORKER, snapshot_event(self.machine))])
         self.keeper.sync()
         self.keeper.inputs = 0
+
+    def _executed(self) -> list[Output]:
+        """Step every execution that the broker tells; one that does not answer is asked again the next time."""
+        machine, batch = self.machine, list[Output]()
+        if machine.broker is None:
+            return batch
+        try:
+            fills = machine.broker.executions()
+        except (BrokerTimeoutError, BrokerUnavailableError):
+            return batch
+        for fill in fills:
+            batch += machine.step(Output("FillEvent", machine.broker.name, fill))
+        return batch
 
     def _step(self, event: Output) -> None:
         with self.stepping:

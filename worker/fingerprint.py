@@ -27,7 +27,7 @@ def sources_stamp() -> str:
 
 def fingerprint() -> dict[str, str]:
     """Return Python, numba, llvmlite, the CPU model that code is compiled for, and the hash of the sources."""
-    import llvmlite  # type: ignore[import-untyped]  # noqa: PLC0415 - only a worker that trades needs the compiler
+    import llvmlite  # noqa: PLC0415 - only a worker that trades needs the compiler
     import numba  # noqa: PLC0415
     from llvmlite import binding  # noqa: PLC0415
 

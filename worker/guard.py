@@ -1,7 +1,6 @@
 """The kill's own thread: it watches the kill file, and cancels by itself where the trading thread hangs."""
 
 import threading
-import time
 
 from worker.core import Core
 from worker.kill import WATCH_S
@@ -30,13 +29,17 @@ class Guard:
 
     def _run(self) -> None:
         while not self._stop.wait(WATCH_S):
-            self._core.switch.check()
-            if not self._core.switch.requests:
-                self._waiting_since = 0.0
-            elif not self._waiting_since:
-                self._waiting_since = time.monotonic()
-            elif time.monotonic() - self._waiting_since > PATIENCE_S:
-                self._cancel()
+            self.look()
+
+    def look(self) -> None:
+        """Look at the kill file once, and cancel if a kill has waited too long."""
+        self._core.switch.check()
+        if not self._core.switch.requests:
+            self._waiting_since = 0.0
+        elif not self._waiting_since:
+            self._waiting_since = self._core.clock.monotonic()
+        elif self._core.clock.monotonic() - self._waiting_since > PATIENCE_S:
+            self._cancel()
 
     def _cancel(self) -> None:
         """Cancel between steps, never inside one: a fill that a step has made is a fact."""

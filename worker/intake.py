@@ -101,7 +101,8 @@ class MarketIntake:
         """Return the slice's bars in symbol order; of two revisions of one bar the higher one stays."""
         valid: dict[tuple[str, int], Bar] = {}
         for bar in self._bars:
-            code = self._validate(bar, self._last_close_ns)
+            # a bar of a later close is not shown to the validator: remembered there, it would refuse the true one
+            code = OTHER_CLOSE if bar.close_ns > close_ns else self._validate(bar, self._last_close_ns)
             if code is None and bar.close_ns != close_ns:
                 code = OTHER_CLOSE
             if code is not None:

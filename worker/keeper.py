@@ -1,6 +1,5 @@
 """From batches to the journal, and from the journal to what may be told: nothing leaves before it is on the disk."""
 
-import time
 from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,6 +9,7 @@ import msgspec
 from engine.output import Output
 from events.codec import encode_payload, envelope
 from events.journal import JournalWriter
+from events.ports import SYSTEM_CLOCK, Clock
 from events.types import JobDue
 
 TOLD = frozenset({"ControlAck", "StateEvent", "JobDue", "RiskAlert", "OrderEvent", "TradeEvent"})
@@ -36,8 +36,9 @@ class Told(NamedTuple):
 class Keeper:
     """Appends steps, syncs them together, and keeps what is to be published until the bus takes it."""
 
-    def __init__(self, journal: JournalWriter) -> None:
+    def __init__(self, journal: JournalWriter, clock: Clock = SYSTEM_CLOCK) -> None:
         self.journal = journal
+        self._clock = clock
         self.inputs = 0  # since the last snapshot
         self.outbox: deque[Told] = deque(maxlen=OUTBOX_LIMIT)
         self._staged: list[Told] = []
@@ -58,14 +59,14 @@ class Keeper:
         """
         if not batch:
             return
-        first, now_ns = self.journal.seq + 1, time.time_ns()
+        first, now_ns = self.journal.seq + 1, self._clock.utc_ns()
         entries = [
             (output.type, output.agent_id, output.confidence, None, encoded(output, first + index))
             for index, output in enumerate(batch)
         ]
         self.journal.append(entries)
         if not self._unsynced_since:
-            self._unsynced_since = time.monotonic()
+            self._unsynced_since = self._clock.monotonic()
         for index, (kind, agent_id, confidence, _, payload) in enumerate(entries):
             if kind in TOLD:
                 self._staged.append(Told(f"execution:{first + index}", kind, agent_id, payload, confidence, now_ns))
@@ -74,11 +75,11 @@ class Keeper:
     def tell_again(self, kind: str, payload: JobDue, through_seq: int) -> None:
         """Publish a journaled job once more, with all that is on the disk to be read by it."""
         placed = encode_payload(msgspec.structs.replace(payload, through_seq=through_seq))
-        self.outbox.append(Told(f"again:{payload.occurrence}", kind, "engine", placed, None, time.time_ns()))
+        self.outbox.append(Told(f"again:{payload.occurrence}", kind, "engine", placed, None, self._clock.utc_ns()))
 
     def due(self, within_s: float) -> bool:
         """Whether the oldest unsynced step has waited that long."""
-        return bool(self._unsynced_since) and time.monotonic() - self._unsynced_since >= within_s
+        return bool(self._unsynced_since) and self._clock.monotonic() - self._unsynced_since >= within_s
 
     def sync(self) -> bool:
         """Return when all steps are on the disk; False if they were already.

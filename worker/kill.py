@@ -7,13 +7,14 @@ first, the file second, the journal third, so that a disk that fails or hangs de
 import contextlib
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+
+from events.ports import SYSTEM_CLOCK, SYSTEM_DISK, Clock, Disk, sync_folder
 
 Scope = Literal["all", "account", "strategy", "symbol"]
 SCOPES: tuple[Scope, ...] = ("all", "account", "strategy", "symbol")
@@ -57,37 +58,61 @@ def blocks(words: Iterable[str], symbol: str, strategies: Iterable[str]) -> bool
     return bool(words & {"all", f"symbol:{symbol}", *(f"strategy:{name}" for name in strategies)})
 
 
-def parse(content: bytes) -> list[Kill]:
+def parse(content: bytes, now_ns: int = 0) -> list[Kill]:
     """Return the kills of a file's lines; a line that is none of ours, or an empty file, kills everything."""
     kills = []
     for line in content.splitlines() or [b""]:
         try:
             kills.append(msgspec.json.decode(line, type=Kill))
         except (msgspec.DecodeError, UnicodeDecodeError):
-            kills.append(_everything(f"the kill file has a line that is no request: {line[:80]!r}"))
+            kills.append(_everything(f"the kill file has a line that is no request: {line[:80]!r}", now_ns))
     return kills
 
 
-def _everything(reason: str) -> Kill:
-    return Kill(scope="all", target="", actor="kill file", reason=reason, request_id="file", ts_ns=time.time_ns())
+def _everything(reason: str, now_ns: int) -> Kill:
+    return Kill(scope="all", target="", actor="kill file", reason=reason, request_id="file", ts_ns=now_ns)
 
 
 class KillSwitch:
     """The scopes under the kill, readable from every thread without a lock, and the requests not yet in the journal."""
 
-    def __init__(self, path: Path, wake: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        wake: Callable[[], None] = lambda: None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        disk: Disk = SYSTEM_DISK,
+    ) -> None:
         self.path = path
+        self._clock, self._disk = clock, disk
         self.words: frozenset[str] = frozenset()
         self.requests: deque[Request] = deque()
         self._wake = wake
         self._lock = threading.RLock()
         self._signature: object = None
         self._seen: set[str] = set()
+        self._lines = 0  # of the kill file that were read
+        self._aside = path.with_name(path.name + ".released")
+
+    def recover(self) -> None:
+        """Take up a release that a crash cut short: what it had moved aside kills again, read or not.
+
+        Raises
+        ------
+        OSError
+            if it cannot be put back.
+        """
+        if not self._aside.exists():
+            return
+        self._write(_content(self._aside))
+        self._disk.unlink(self._aside)
+        _sync(self._disk, self.path.parent)
 
     def check(self) -> frozenset[str]:
         """Look at the kill file and return the scopes under the kill; one ``stat`` where nothing changed."""
         try:
-            found = self.path.stat()
+            found = self._disk.stat(self.path)
             signature: object = (found.st_ino, found.st_size, found.st_mtime_ns)
         except FileNotFoundError:
             signature = None
@@ -117,26 +142,24 @@ class KillSwitch:
 
         The file is moved aside before it is read for the last time, so that no line is removed unread.
         """
-        aside = self.path.with_name(self.path.name + ".released")
         with self._lock:
             self.check()
             if self.requests:
                 return False
             try:
-                self.path.rename(aside)
-                late = [kill for kill in parse(_content(aside)) if kill.request_id not in self._seen]
-                if late:
-                    aside.rename(self.path)
+                self._disk.rename(self.path, self._aside)
+                if len(parse(_content(self._aside))) > self._lines:
+                    self._disk.rename(self._aside, self.path)
                     self._signature = None
                     self.check()
                     return False
-                aside.unlink()
-                _sync(self.path.parent)
+                self._disk.unlink(self._aside)
+                _sync(self._disk, self.path.parent)
             except FileNotFoundError:
                 pass
             except OSError:
                 return False  # a file that can be neither read nor removed keeps the station killed
-            self._signature = None
+            self._signature, self._lines = None, 0
             self._seen.clear()
             self.words = frozenset()
         return True
@@ -144,18 +167,18 @@ class KillSwitch:
     def _read(self, signature: object) -> None:
         with self._lock:
             if signature is None:
-                self._signature = None  # a file that somebody deleted releases nothing
+                self._signature, self._lines = None, 0  # a file that somebody deleted releases nothing
                 return
             try:
-                kills = parse(_content(self.path))
+                kills = parse(_content(self.path), self._clock.utc_ns())
             except FileNotFoundError:
                 return
             except OSError as error:
-                kills = [_everything(f"the kill file cannot be read ({error.strerror})")]
+                kills = [_everything(f"the kill file cannot be read ({error.strerror})", self._clock.utc_ns())]
             new = [kill for kill in kills if kill.request_id not in self._seen or kill.request_id == "file"]
             self.words |= frozenset(word(kill.scope, kill.target) for kill in kills)
             self._seen.update(kill.request_id for kill in kills)
-            self._signature = signature
+            self._signature, self._lines = signature, len(kills)
             self.requests.extend(Request(kill=kill, source="file") for kill in new)
         if new:
             self._wake()
@@ -163,17 +186,20 @@ class KillSwitch:
     def _append(self, kill: Kill) -> bool:
         """Write one line; its mere presence kills, so that a full disk loses the line but not the kill."""
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            try:
-                os.write(handle, msgspec.json.encode(kill) + b"\n")
-                os.fdatasync(handle)
-            finally:
-                os.close(handle)
-            _sync(self.path.parent)
+            self._write(msgspec.json.encode(kill) + b"\n")
         except OSError:
             return False
         return True
+
+    def _write(self, lines: bytes) -> None:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = self._disk.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            self._disk.write(handle, lines)
+            self._disk.fdatasync(handle)
+        finally:
+            self._disk.close(handle)
+        _sync(self._disk, self.path.parent)
 
 
 def _content(path: Path) -> bytes:
@@ -184,10 +210,6 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _sync(folder: Path) -> None:
+def _sync(disk: Disk, folder: Path) -> None:
     with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_folder(disk, folder)

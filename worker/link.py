@@ -4,9 +4,10 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import msgspec
 import redis
 
 from events.bus import BusUnreachableError, Entry, connect, last_id, read_from, status_document
@@ -33,6 +34,7 @@ class Link:
         self._pause_s = PAUSE_FIRST_S
         self._next_try = 0.0
         self.reconnects = 0
+        self.refused = ""  # what a bus that is there said to the last write: out of memory, or its disk is full
 
     @property
     def connected(self) -> bool:
@@ -78,9 +80,13 @@ class Link:
                 if view is not None:
                     command.xadd(WORKER_SNAPSHOT, {b"view": view}, maxlen=VIEWS_KEPT, approximate=False)
                 pipe.execute()
+        except redis.ResponseError as error:
+            self.refused = str(error)
+            return False
         except BUS_ERRORS as error:
             self._lost(error)
             return False
+        self.refused = ""
         for _ in batch:
             outbox.popleft()
         return True
@@ -96,8 +102,22 @@ class Link:
             return
         try:
             cast("Any", client).set(status_key("worker"), status_document("worker", metrics), ex=10)
+        except redis.ResponseError as error:
+            self.refused = str(error)
         except BUS_ERRORS as error:
             self._lost(error)
+
+    def beats(self, names: Sequence[str]) -> dict[str, dict[str, Any]] | None:
+        """Return the last beats of those processes that have one, None without a bus."""
+        client = self._open()
+        if client is None:
+            return None
+        try:
+            found = cast("Any", client).mget([status_key(name) for name in names])
+        except BUS_ERRORS as error:
+            self._lost(error)
+            return None
+        return {name: msgspec.json.decode(beat) for name, beat in zip(names, found, strict=True) if beat is not None}
 
     def close(self) -> None:
         """Close the connection."""

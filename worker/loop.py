@@ -6,8 +6,8 @@ socket have threads of their own.
 """
 
 import logging
-import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -23,7 +23,7 @@ from worker.core import WORKER, Core
 from worker.intake import EntriesLostError, Incoming, MarketIntake, control_input
 from worker.keeper import Told
 from worker.kill import Kill
-from worker.link import Link
+from worker.ports import Bus
 from worker.view import Arrivals, build
 
 BLOCK_MS = 20
@@ -37,7 +37,7 @@ SILENCE_S = 60.0  # a replay waits this long for a model
 SNAPSHOT_S, SNAPSHOT_INPUTS = 300.0, 20_000
 ORIGIN = "0-0"
 
-BY_BUS = frozenset({"configure", "pause", "resume", "enable", "halt", "unreconciled"})
+BY_BUS = frozenset({"configure", "pause", "resume", "enable", "halt", "reduce", "unreconciled"})
 """Acts that an entry of control.worker may ask for, beside the kill; a release takes the socket and a password."""
 
 log = logging.getLogger(__name__)
@@ -46,8 +46,9 @@ log = logging.getLogger(__name__)
 class Loop:
     """The worker's main loop; ``stop`` ends it after the present step."""
 
-    def __init__(self, core: Core, link: Link, calls: Calls, run: str) -> None:
+    def __init__(self, core: Core, link: Bus, calls: Calls, run: str) -> None:
         self.core = core
+        self._clock = core.clock
         self.stopping = False
         self.failed = ""
         self._link = link
@@ -58,14 +59,16 @@ class Loop:
         self._cursors = dict.fromkeys((CONTROL_WORKER, REQUEST_KILL), ORIGIN)
         self._market_cursor = ORIGIN
         self._lost = False
+        self._gap = False
         self._waiting_since = 0.0
         self._arrivals = Arrivals()
         self._viewed_seq = -2
         self._due = dict.fromkeys(("view", "second", "control"), 0.0)
-        self._due["jobs"] = time.monotonic() + JOBS_AGAIN_S
-        self._due["reconcile"] = time.monotonic() + RECONCILE_S
-        self._due["snapshot"] = time.monotonic() + SNAPSHOT_S
+        self._due["jobs"] = self._clock.monotonic() + JOBS_AGAIN_S
+        self._due["reconcile"] = self._clock.monotonic() + RECONCILE_S
+        self._due["snapshot"] = self._clock.monotonic() + SNAPSHOT_S
         self._hello_sent = False
+        self.watches: list[Callable[[], object]] = []  # what else looks around once a second
         self.metrics = Metrics("worker")
 
     def stop(self) -> None:
@@ -82,13 +85,14 @@ class Loop:
         """
         machine = self.core.machine
         self._cursors |= {stream: machine.positions.get(stream, ORIGIN) for stream in self._cursors}
-        self._configured()
         if machine.engine is not None:
             self.core.settle(resend=True)
             self.core.reconcile()
             self.core.tell_jobs_again()
+        self._configured()
         while not self.stopping:
             self.core.kill_requested()
+            self.core.take_executions()
             self._calls.serve()
             self._every_second()
             self._read()
@@ -100,7 +104,7 @@ class Loop:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if self._queue and not self._waits():
             if now < self._due["control"]:
                 return
@@ -156,23 +160,24 @@ class Loop:
     # --- working ------------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        until = time.monotonic() + GROUP_S
+        until = self._clock.monotonic() + GROUP_S
         while self._queue and not self._lost and self._intake is not None and not self._waits():
             try:
                 incoming = self._intake.take(self._queue.popleft())
             except EntriesLostError as error:
+                self._gap = True
                 self._bus_lost(str(error))
                 return
             if incoming is not None:
                 self._apply(incoming)
-            if self.core.switch.requests or self._calls or self.stopping or time.monotonic() > until:
+            if self.core.switch.requests or self._calls or self.stopping or self._clock.monotonic() > until:
                 return
 
     def _apply(self, incoming: Incoming) -> None:
         self.core.apply(incoming.event, incoming.sent_ns)
         market = incoming.event.payload
         if isinstance(market, MarketSlice):
-            self._arrivals.last_ns = incoming.sent_ns or time.time_ns()
+            self._arrivals.last_ns = incoming.sent_ns or self._clock.utc_ns()
             for bar in market.bars:
                 self._arrivals.by_symbol[bar.symbol] = self._arrivals.last_ns
 
@@ -202,7 +207,7 @@ class Loop:
         self._stay_halted()
 
     def _stay_halted(self) -> None:
-        """Halt again after a release: it lifts a kill, not the loss, which only a start that finds every entry does."""
+        """Halt again after a release: it lifts a kill, not the loss, which a bus that has all again does."""
         engine = self.core.machine.engine
         if engine is not None and STATES[int(engine.state.account[0]["state"])] != "HALTED":
             self.core.control("halt", WORKER, self.failed)
@@ -212,7 +217,7 @@ class Loop:
     def _commit(self, *, last: bool = False) -> None:
         keeper = self.core.keeper
         synced = keeper.sync()
-        now = time.monotonic()
+        now = self._clock.monotonic()
         changed = keeper.journal.seq != self._viewed_seq
         view = None
         if last or (changed and now >= self._due["view"]):
@@ -230,6 +235,7 @@ class Loop:
         journal, desk = self.core.keeper.journal, self.core.desk
         latency = desk.latency_ms.summary()
         own: dict[str, Any] = {
+            "wall_ns": self._clock.utc_ns(),
             "seq": journal.seq,
             "run": self._run,
             "killed": sorted(self.core.switch.words | self.core.machine.killed),
@@ -244,13 +250,16 @@ class Loop:
     # --- every second -------------------------------------------------------------------------------------------------
 
     def _every_second(self) -> None:
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if now < self._due["second"]:
             return
         self._due["second"] = now + SECOND_S
         self._hello()
         self._check_bus()
         self._check_waiting(now)
+        for watch in self.watches:
+            watch()
+        self.core.ask_unknown()
         if now >= self._due["reconcile"]:
             self._due["reconcile"] = now + RECONCILE_S
             self.core.reconcile()
@@ -268,24 +277,41 @@ class Loop:
         content = msgspec.Raw(msgspec.json.encode({"version": version}))
         event = ControlEvent(
             action="hello", scope="all", target="", actor=WORKER, reason="start",
-            request_id=f"hello:{self._run}:{time.time_ns()}", content=content,
+            request_id=f"hello:{self._run}:{self._clock.utc_ns()}", content=content,
         )  # fmt: skip
-        told = Told(event.request_id, "ControlEvent", WORKER, encode_payload(event), None, time.time_ns())
+        told = Told(event.request_id, "ControlEvent", WORKER, encode_payload(event), None, self._clock.utc_ns())
         self._hello_sent = self._link.send(told)
 
     def _check_bus(self) -> None:
         """Compare every stream's last id with what was read of it: a lower one means that the bus was emptied."""
         if self._lost:
             self._stay_halted()
-            return
         known = dict(self._cursors)
         if self._intake is not None:
             known[self._intake.stream] = self._market_cursor
-        found = self._link.last_ids(list(known))
-        for stream, position in known.items() if found is not None else ():
-            if _order(found[stream]) < _order(position):  # type: ignore[index]
-                self._bus_lost(f"{stream} ends with {found[stream]}, {position} was read")  # type: ignore[index]
-                return
+        found = self._link.last_ids(list(known)) or known
+        behind = {stream: last for stream, last in found.items() if _order(last) < _order(known[stream])}
+        for stream, last in behind.items():
+            lost = f"{stream} ends with {last}, {known[stream]} was read"
+            if stream in self._cursors:
+                self._requests_lost(stream, last, lost)
+            elif not self._lost:
+                self._bus_lost(lost)
+        if self._lost and not self._gap and behind.keys() <= self._cursors.keys() and found is not known:
+            self._bus_restored()
+
+    def _requests_lost(self, stream: str, last: str, lost: str) -> None:
+        """Halt, and read what comes from now on: who asked for what was lost still waits for an answer."""
+        self._cursors[stream] = last
+        self.core.alert("BUS_LOST", f"{lost}: entries are missing, the station is HALTED")
+        self.core.control("halt", WORKER, lost, position=f"{stream} {last}")
+
+    def _bus_restored(self) -> None:
+        """Read on where the journal stands: the feed has sent again what was lost. The state stays HALTED."""
+        self._lost, self.failed = False, ""
+        self._intake = None
+        self._configured()
+        self.core.alert("BUS_RESTORED", "the feed has sent again what the bus had lost; HALTED until a release", "info")
 
     def _check_waiting(self, now: float) -> None:
         waiting = self.core.machine.waiting

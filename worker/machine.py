@@ -50,7 +50,7 @@ class MachineState(msgspec.Struct, kw_only=True):
     stance_position: str
     seen: list[str]
     killed: list[str]
-    early: list[ControlEvent]
+    early: list[bytes]  # JSON: MessagePack has no place for the raw JSON inside them
     jobs: list[JobDue]
     intents: list[OrderEvent]
     cancels: list[str]
@@ -65,7 +65,8 @@ class MachineState(msgspec.Struct, kw_only=True):
 class Machine:
     """Engine, broker's memory and what the worker must not forget, stepped by inputs alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, connect: Callable[[Configuration, Engine], Broker] = open_broker) -> None:
+        self._connect = connect
         self.engine: Engine | None = None
         self.broker: Broker | None = None
         self.configuration: Configuration | None = None
@@ -89,6 +90,7 @@ class Machine:
             "StanceEvent": self._stance,
             "ModelEvent": self._model,
             "BrokerEvent": self._broker,
+            "FillEvent": self._execution,
             "ControlEvent": self._control,
         }
 
@@ -175,6 +177,14 @@ class Machine:
         self._connected().observe(broker_event)
         return self._through(event, self.in_force().on_order_event)
 
+    def _execution(self, event: Output) -> list[Output]:
+        """Take an execution of a broker that keeps its own books; the paper broker's come with their slice."""
+        fill: FillEvent = event.payload
+        booked = self.in_force().booked(fill)
+        if booked or (booked is None and not self._first(f"fill:{fill.broker}:{fill.execution_id}")):
+            return []
+        return self._through(event, self.in_force().on_fill)
+
     def _control(self, event: Output) -> list[Output]:
         control: ControlEvent = event.payload
         self._moved(control.position)
@@ -204,7 +214,7 @@ class Machine:
         first = self.engine is None
         if first:
             self.engine = Engine(given)
-            self.broker = open_broker(given, self.engine)
+            self.broker = self._connect(given, self.engine)
         batch = self._through(event, self.in_force().on_control)
         self.configuration = self.in_force().state.configuration
         self._connected().configure(self.configuration)
@@ -317,7 +327,7 @@ class Machine:
             stance_position=self.stance_position,
             seen=list(self._seen),
             killed=sorted(self.killed),
-            early=self._early,
+            early=[msgspec.json.encode(event) for event in self._early],
             jobs=list(self.jobs.values()),
             intents=list(self.intents.values()),
             cancels=list(self.cancels),
@@ -342,12 +352,13 @@ class Machine:
         if state.engine is not None:
             self.configuration = msgspec.json.decode(state.configuration, type=Configuration)
             self.engine = Engine.restore(state.engine)
-            self.broker = open_broker(self.configuration, self.engine)
+            self.broker = self._connect(self.configuration, self.engine)
             self.broker.restore(state.broker)
             self.validator = Validator(self.configuration.instruments)
             self.validator.restore(msgspec.json.decode(state.validator))
         self.positions, self.stance_position = state.positions, state.stance_position
-        self.killed, self._early = set(state.killed), state.early
+        self.killed = set(state.killed)
+        self._early = [msgspec.json.decode(event, type=ControlEvent) for event in state.early]
         self.jobs = {job.occurrence: job for job in state.jobs}
         self.intents = {order.order_id: order for order in state.intents}
         self.cancels, self.unknown = dict.fromkeys(state.cancels), dict.fromkeys(state.unknown)

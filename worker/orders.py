@@ -1,9 +1,9 @@
 """The order desk: the only place that calls a broker. Everything it sends is on the disk before."""
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from events.metrics import Histogram
+from events.ports import SYSTEM_CLOCK, Clock
 from events.types import BrokerEvent, OrderEvent
 from worker.brokers.port import Broker, BrokerTimeoutError, BrokerUnavailableError
 from worker.kill import KillSwitch, blocks
@@ -12,7 +12,7 @@ from worker.kill import KillSwitch, blocks
 class OrderDesk:
     """Sends intents and cancels; the kill is looked at again before each."""
 
-    def __init__(self, switch: KillSwitch, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, switch: KillSwitch, clock: Clock = SYSTEM_CLOCK) -> None:
         self.latency_ms = Histogram()
         self._switch = switch
         self._clock = clock
@@ -57,7 +57,7 @@ class OrderDesk:
                 reason="KILLED: not sent",
             )  # fmt: skip
         if sent_ns:
-            self.latency_ms.observe(max(self._clock() - sent_ns, 0) / 1e6)
+            self.latency_ms.observe(max(self._clock.utc_ns() - sent_ns, 0) / 1e6)
         try:
             return broker.submit(order)
         except (BrokerTimeoutError, BrokerUnavailableError) as error:

@@ -20,17 +20,19 @@ from events.types import RunStarted
 from worker.calls import Calls
 from worker.control import ControlServer
 from worker.core import WORKER, Core
-from worker.fingerprint import fingerprint
 from worker.guard import Guard
 from worker.keeper import Keeper
 from worker.kill import KillSwitch
 from worker.link import Link
 from worker.loop import Loop
 from worker.machine import Machine
+from worker.neighbours import Neighbours
 from worker.orders import OrderDesk
+from worker.ports import SYSTEM, Ports
 from worker.release import Passwords
 from worker.requests import SocketHandlers
 from worker.resume import ReplayDiffersError, resume
+from worker.space import SpaceGuard
 from worker.view import LAST_VIEW
 from worker.warm import warm_up
 
@@ -71,9 +73,9 @@ def serve(paths: DataPaths) -> int:
     return 0
 
 
-def open_core(paths: DataPaths, journal: JournalWriter) -> Core:
+def open_core(paths: DataPaths, journal: JournalWriter, ports: Ports = SYSTEM) -> Core:
     """Bring the machine to the journal's end and begin a run."""
-    machine, reader, here = Machine(), JournalReader(journal.folder), fingerprint()
+    machine, reader, here = Machine(ports.open_broker), JournalReader(journal.folder), ports.fingerprint()
     if journal.cut is not None:
         log.warning(
             "the journal's end was torn (%s): %d bytes cut off, nothing acted on them", journal.cut.what,
@@ -85,9 +87,11 @@ def open_core(paths: DataPaths, journal: JournalWriter) -> Core:
         "byte for byte" if done.exact else "lots exactly and floats to 1e-9: another fingerprint",
         extra={"event_type": "resume"},
     )  # fmt: skip
-    switch = KillSwitch(paths.kill_file)
+    switch = KillSwitch(paths.kill_file, clock=ports.clock, disk=ports.disk)
+    switch.recover()
     switch.latch(machine.killed)
-    core = Core(machine, Keeper(journal), switch, OrderDesk(switch))
+    keeper, desk = Keeper(journal, ports.clock), OrderDesk(switch, ports.clock)
+    core = Core(machine, keeper, switch, desk, ports.clock)
     started = RunStarted(
         station_version=VERSION, fingerprint=here, resumed_from=done.resumed_from, replayed=done.replayed
     )
@@ -105,6 +109,7 @@ class Trading:
         calls = Calls()
         self._link, self._guard = Link(paths), Guard(core)
         self.loop = Loop(core, self._link, calls, core.keeper.journal.run)
+        self.loop.watches += [SpaceGuard(core, paths).look, Neighbours.of(core, self._link).look]
         passwords = Passwords(paths.secrets / "release.json")
         handlers = SocketHandlers(core, self._guard, calls, passwords, self.loop.view)
         self._server = ControlServer(paths.socket("worker"), handlers)

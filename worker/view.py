@@ -1,6 +1,5 @@
 """The worker's whole view: the engine's part and what only the worker knows. docs/architecture.md names every key."""
 
-import time
 from typing import Any
 
 from worker.machine import Machine
@@ -24,14 +23,14 @@ def build(machine: Machine, arrivals: Arrivals, own: dict[str, Any]) -> dict[str
 
     Parameters
     ----------
-    own : the worker's part: seq, run, killed, failed, tick_to_order_ms, journal.
+    own : the worker's part: wall_ns, seq, run, killed, failed, tick_to_order_ms, journal.
     """
     projection = machine.projection
     shown: dict[str, Any] = {
         "seq": own["seq"],
         "run": own["run"],
         "engine_ns": machine.engine_ns,
-        "wall_ns": time.time_ns(),
+        "wall_ns": own["wall_ns"],
         "mode": "PAPER",
         "state": "UNCONFIGURED",
         "killed": [],

@@ -86,9 +86,14 @@ class FeedProcess:
     def _publish(self) -> None:
         start = self._publisher.resume() + 1
         log.info("%s goes on with entry %d", self._feed.name, start)
+        if self._publisher.sent >= start:
+            log.error("the bus has lost entries %d to %d: they are sent again", start, self._publisher.sent)
         self._waiting = []
         for batch in self._feed.batches(start):
-            self._hold(batch)
+            if batch.last > self._publisher.sent:  # what is sent again has waited for its time already
+                self._hold(batch)
+            else:
+                self._turn()
             self._waiting += self._encoded(batch)
             self._bars, self._close_ns = batch.bars, batch.close_ns
             if len(self._waiting) >= AT_ONCE or math.isfinite(self._pace.speed) or self._pace.paused:
@@ -157,6 +162,7 @@ class FeedProcess:
             self._publisher.trim()
 
     def _beat(self) -> None:
+        milliseconds, number = bus.order(self._pace.position)
         metrics = {
             "bars": self._bars,
             "ordinal": self._publisher.last,
@@ -166,6 +172,8 @@ class FeedProcess:
             "ended": int(self._ended),
             "done": 1.0 if self._ended else min(1.0, self._bars / max(1, self._total)),
             "healthy": int(self._feed.health().ok),
+            "control.ms": milliseconds,  # the last entry of control.feed whose wish is done, as two numbers
+            "control.number": number,
         }
         bus.beat(self._client, "feed", metrics)
 

@@ -27,14 +27,20 @@ class Publisher:
         self._counter = counter
         self._slowest = 0
         self.last = 0
+        self.sent = 0
 
     def resume(self) -> int:
-        """Return the last ordinal sent: the counter's, and never below the stream's last id."""
+        """Return the last ordinal that the stream holds; ``sent`` is the highest that was ever sent.
+
+        What a bus has lost between the two (a power cut, an emptied server) is sent again with the same ids: event N
+        is always the same, and who has it already passes over it.
+        """
         try:
             counted = int(self._counter.read_text())
         except (FileNotFoundError, ValueError):  # a torn file says nothing; the stream does
             counted = 0
-        self.last = max(counted, _number(bus.last_id(self._client, self._stream)))
+        self.last = _number(bus.last_id(self._client, self._stream))
+        self.sent = max(counted, self.last)
         return self.last
 
     def send(self, events: list[bytes]) -> None:
@@ -50,7 +56,9 @@ class Publisher:
                 cast("Any", pipe).xadd(self._stream, {bus.FIELD: event}, id=f"{ordinal}-0")
             pipe.execute()
         self.last += len(events)
-        self._remember()
+        if self.last > self.sent:
+            self.sent = self.last
+            self._remember()
 
     def ahead(self, *, fresh: bool) -> int:
         """Return how many entries the slowest reader is behind: as it was when last asked, or ``fresh``."""
@@ -79,7 +87,7 @@ class Publisher:
     def _remember(self) -> None:
         self._counter.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = self._counter.with_suffix(".new")
-        fresh.write_text(str(self.last))
+        fresh.write_text(str(self.sent))
         fresh.replace(self._counter)
 
 

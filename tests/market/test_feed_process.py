@@ -81,6 +81,21 @@ def test_started_again_after_its_end_it_adds_nothing(station):
     assert bus.last_id(station.worker, stream) == end
 
 
+def test_what_the_bus_lost_is_sent_again_under_the_same_ids_without_waiting(station):
+    stream = station.describe(SIMULATED, speed=600.0)
+    station.feed()
+    station.until(lambda: station.worker.xlen(stream) >= 90)
+    station.feeds[0].kill()
+    station.feeds[0].wait()
+    station.feeds.clear()
+    before = dict(station.entries(stream))
+    bus.connect(station.paths, "feed").delete(stream)
+    station.feed()
+    station.until(lambda: station.worker.xlen(stream) >= len(before), patience_s=20)
+    again = dict(station.entries(stream))
+    assert {name: again[name] for name in before} == before
+
+
 def test_a_slow_reader_holds_it_back_and_what_both_have_is_trimmed(station):
     stream = station.describe("simulated:sessions=10")
     bus.ensure_group(station.recorder, stream, "recorder")

@@ -3,6 +3,7 @@
 import threading
 import time
 
+import msgspec
 import pytest
 from worker_station import FEED
 
@@ -113,7 +114,7 @@ def test_a_release_that_cannot_remove_the_file_leaves_the_kill(bench, monkeypatc
     def refuse(*_):
         raise PermissionError("no")
 
-    monkeypatch.setattr(type(bench.switch.path), "rename", refuse)
+    monkeypatch.setattr("os.rename", refuse)
     assert not bench.core.release("operator", "all clear")
     assert bench.switch.words == {"all"}
     assert bench.core.machine.killed == {"all"}
@@ -121,3 +122,16 @@ def test_a_release_that_cannot_remove_the_file_leaves_the_kill(bench, monkeypatc
     assert bench.core.release("operator", "all clear")
     assert not bench.switch.words
     assert not bench.core.machine.killed
+
+
+def test_the_count_is_right_where_the_file_came_before_the_socket(working):
+    """A press takes all ways at once: whichever the worker hears first, the socket answers with what was cancelled."""
+    working_orders = len(working.core.machine.broker.working())
+    asked = kill()
+    working.switch.path.parent.mkdir(parents=True, exist_ok=True)
+    working.switch.path.write_bytes(msgspec.json.encode(asked) + b"\n")
+    working.switch.check()
+    working.core.kill_requested()
+    working.switch.request(asked, "socket")
+    assert working.core.canceled_by(asked.request_id) == working_orders > 0
+    assert working.core.canceled_by("another") == 0

@@ -123,7 +123,7 @@ def test_another_outcome_than_the_journaled_one_refuses_and_names_the_record(ben
     wrong = msgspec.structs.replace(decode_payload("AccountEvent", changed.payload), equity=1.0)
 
     class Told:
-        def last_of(self, *_):
+        def last_of(self, *_, **__):
             return None
 
         def read(self, _from):
@@ -146,7 +146,7 @@ def test_another_fingerprint_compares_floats_to_a_billionth_and_lots_exactly(ben
 
     def told(payload):
         class Told:
-            def last_of(self, *_):
+            def last_of(self, *_, **__):
                 return None
 
             def read(self, _from):

@@ -51,7 +51,7 @@ class Broker(Protocol):
         """Return positions and cash."""
 
     def executions(self) -> list[FillEvent]:
-        """Return executions that the worker has not been given yet."""
+        """Return executions; a broker connected anew may tell all it made again: each is booked once."""
 
     def fills(self, market: MarketSlice) -> list[FillEvent]:
         """Return what a slice does to working orders: of a simulated broker alone, before the engine sees the slice."""
