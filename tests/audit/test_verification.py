@@ -1,6 +1,6 @@
 import shutil
 
-from audit.chain import verify_data_directory
+from audit.verification import verify_data_directory
 from events.journal import JournalWriter
 from events.paths import DataPaths
 from events.segments import segment_files
@@ -16,7 +16,7 @@ def write(paths, writer, records):
 
 def test_a_data_directory_without_journals_holds(tmp_path):
     found = verify_data_directory(DataPaths(tmp_path))
-    assert found == {"ok": True, "events": 0, "first_bad": None, "writers": {}}
+    assert found == {"ok": True, "events": 0, "first_bad": None, "checked_against": {}, "writers": {}}
 
 
 def test_every_journal_is_verified_and_named_with_its_head(tmp_path):
@@ -26,6 +26,7 @@ def test_every_journal_is_verified_and_named_with_its_head(tmp_path):
         "ok": True,
         "events": 10,
         "first_bad": None,
+        "checked_against": {"execution": None, "station": None},
         "writers": {
             "execution": {"seq": 6, "head": execution.head, "tail": ""},
             "station": {"seq": 2, "head": station.head, "tail": ""},
