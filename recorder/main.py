@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import shutil
 import signal
 import sys
 import time
@@ -19,18 +20,17 @@ from events.paths import DataPaths
 from market.store import open_store
 from market.store.port import StoreError
 from recorder.intake import Intake
-from recorder.tail import StoreMismatchError, Tail
+from recorder.projection import Projection
 
-IDLE_MS = 100  # how long a quiet bus is waited for; the execution journal is looked at in between
+IDLE_MS = 100  # how long a quiet bus is waited for
 BEAT_S = 1.0
-LAST_PASS_S = 5.0  # how long a clean stop may bring the store up to date
 BUS_ERRORS = (redis.RedisError, OSError, EmbeddedServerError)
 
 log = logging.getLogger("recorder")
 
 
 class Recorder:
-    """One loop over intake and projections; a bus or store that is away holds up nothing but itself."""
+    """One loop over the intake, and the projection beside it; a bus or store away holds up nothing but itself."""
 
     def __init__(self, paths: DataPaths) -> None:
         self._paths = paths
@@ -38,8 +38,7 @@ class Recorder:
         if self.journal.cut:
             log.warning("journal station: cut %s", self.journal.cut)
         try:
-            self._store = open_store(paths, writing=True)
-            self._tails = {name: Tail(paths.journal / name, self._store) for name in ("execution", "station")}
+            self._projection = Projection(paths, open_store(paths, writing=True))
             self._intake = Intake(paths, self.journal)
         except BaseException:
             self.journal.close()
@@ -48,7 +47,6 @@ class Recorder:
         self._client: redis.Redis | None = None
         self._next_beat = self._last_beat = time.monotonic()
         self._rows = 0
-        self._halted: set[str] = set()  # journals that cannot be projected until a person has looked
         self.stopping = False
 
     def run(self) -> None:
@@ -59,45 +57,28 @@ class Recorder:
         JournalError
             if the station journal cannot be written.
         """
+        self._projection.start()
         while not self.stopping:
-            moved = self._project()
-            moved += self._take(0 if moved else IDLE_MS)
+            self._take(IDLE_MS)
+            self._projection.check()
             self._beat_if_due()
-        self._last_pass()
 
     def close(self) -> None:
-        """Give journal, store and connection back."""
+        """Give journal, store and connection back; the store is brought up to date first."""
         self.journal.close()
-        self._store.close()
+        self._projection.stop()
         if self._client is not None:
             self._client.close()
 
-    def _take(self, wait_ms: int) -> int:
+    def _take(self, wait_ms: int) -> None:
         """Record what the bus has; without a bus, wait and try again."""
         try:
             if self._client is None:
                 self._client = bus.connect(self._paths, "recorder", deadline_s=0.2)
                 self._intake.discover(self._client, connected=True)
-            return self._intake.step(self._client, wait_ms or None)
+            self._intake.step(self._client, wait_ms)
         except BUS_ERRORS as error:
             self._lose_bus(error)
-            return 0
-
-    def _project(self) -> int:
-        moved = 0
-        for name, tail in self._tails.items():
-            if name in self._halted:
-                continue
-            try:
-                moved += tail.step()
-            except StoreError as error:
-                self._metrics.counter("store_errors").add()
-                log.warning("store: %s; tried again", error)
-                time.sleep(IDLE_MS / 1000)
-            except (JournalDamaged, StoreMismatchError) as error:
-                self._halted.add(name)
-                log.critical("journal %s is not projected any more: %s", name, error)
-        return moved
 
     def _lose_bus(self, error: BaseException) -> None:
         if self._client is not None:
@@ -112,17 +93,16 @@ class Recorder:
         if now < self._next_beat:
             return
         self._next_beat = now + BEAT_S
-        rows = sum(tail.rows for tail in self._tails.values())
+        rows = self._projection.rows
         gauge = self._metrics.gauge
         gauge("rows_per_s").set((rows - self._rows) / max(now - self._last_beat, 1e-9))
         self._rows, self._last_beat = rows, now
         gauge("journal_seq").set(self.journal.seq)
-        gauge("projected_seq").set(self._tails["execution"].position.seq)
-        gauge("station_projected_seq").set(self._tails["station"].position.seq)
-        gauge("lag_records").set(self._tails["execution"].lag)
-        gauge("station_lag_records").set(self._tails["station"].lag)
+        for name, value in self._projection.metrics().items():
+            gauge(name).set(value)
+        gauge("store_errors").set(self._projection.errors)
         gauge("unreadable").set(self._intake.unreadable)
-        gauge("not_projected").set(len(self._halted))
+        gauge("disk_free_bytes").set(shutil.disk_usage(self._paths.root).free)
         if self._client is None:
             return
         try:
@@ -131,11 +111,6 @@ class Recorder:
             bus.beat(self._client, "recorder", self._metrics.snapshot())
         except BUS_ERRORS as error:
             self._lose_bus(error)
-
-    def _last_pass(self) -> None:
-        until = time.monotonic() + LAST_PASS_S
-        while time.monotonic() < until and self._project():
-            pass
 
 
 def main(argv: list[str]) -> int:

@@ -1,14 +1,15 @@
 """The embedded store: SQLite with a write-ahead log, written by the recorder alone and read by any process."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pysqlite3 as sqlite3
 
-from market.store import queries
+from market.store import event_queries, queries
 from market.store.port import (
     BarRow,
     Batch,
@@ -24,6 +25,7 @@ from market.store.port import (
     StoreUnavailableError,
     TradeFilter,
     TradeRow,
+    page_key,
 )
 from market.store.schema import TABLES, VERSION
 from market.store.writes import write_rows
@@ -31,6 +33,8 @@ from market.store.writes import write_rows
 BUSY_S = 10.0  # how long a writer or reader waits for another's lock
 MOST_ROWS = 10_000  # of a page
 FOREVER_NS = (1 << 63) - 1
+
+Row = TypeVar("Row")
 
 
 class EmbeddedStore:
@@ -70,6 +74,16 @@ class EmbeddedStore:
         """Return how far a journal is in the store."""
         rows = self._rows("SELECT seq, hash FROM projection WHERE writer = ?", (writer,))
         return Position(seq=rows[0][0], hash=rows[0][1]) if rows else Position()
+
+    def settle(self, seconds: float = 0.0) -> None:
+        """Do nothing: what is written can be read at once."""
+
+    def every(self, kind: type[Row]) -> Iterator[Row]:
+        """Yield every row of one kind, oldest first, in an order of its own."""
+        query = queries.EVERY[kind]
+        with self._guarded():
+            for row in self._connection().execute(query.sql):
+                yield query.make(row)
 
     def bars(
         self,
@@ -175,9 +189,50 @@ class EmbeddedStore:
     def events(
         self, filters: EventFilter | None = None, *, after_key: str | None = None, limit: int = 100
     ) -> Page[EventRow]:
-        """Return a page of events, newest first."""
-        query = queries.events(filters or EventFilter(), after_key, _limit(limit))
+        """Return a page of events, newest first; a free text is looked for in so many records at a time."""
+        asked = filters or EventFilter()
+        if asked.text:
+            return self._events_with(asked, after_key, _limit(limit))
+        query = event_queries.events(asked, after_key, _limit(limit))
         return query.page(self._rows(query.sql, query.parameters))
+
+    def _events_with(self, asked: EventFilter, key: str | None, limit: int) -> Page[EventRow]:
+        """Look for a text piece by piece, until the page is full, the record ends, or the time is up."""
+        rows: list[EventRow] = []
+        until = time.monotonic() + event_queries.LOOK_S
+        while True:
+            floor = next(iter(self._rows(*event_queries.furthest(asked, key))), None)
+            query = event_queries.events(asked, key, limit - len(rows), floor)
+            page = query.page(self._rows(query.sql, query.parameters))
+            rows += page.rows
+            if floor is None or page.next_key is not None:
+                return Page(rows, page.next_key)
+            key = page_key(list(floor))
+            if len(rows) == limit:
+                return Page(rows, key)
+            if time.monotonic() >= until:
+                return Page(rows, key, looked_to_ns=floor[0])
+
+    def every_event(self, filters: EventFilter | None = None) -> Iterator[EventRow]:
+        """Yield all of exactly this filter, page by page, newest first: for a file."""
+        page = self.events(filters, limit=MOST_ROWS)
+        while True:
+            yield from page.rows
+            if page.next_key is None:
+                return
+            page = self.events(filters, after_key=page.next_key, limit=MOST_ROWS)
+
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        """Let this thread read one state of the store, whatever the recorder writes meanwhile."""
+        with self._guarded():
+            connection = self._connection()
+            connection.execute("BEGIN")
+            connection.execute("SELECT count(*) FROM projection").fetchone()  # the first read fixes the state
+        try:
+            yield
+        finally:
+            connection.execute("COMMIT")
 
     def close(self) -> None:
         """Close every connection."""

@@ -6,6 +6,7 @@ row can be made again from the journals; ``seq`` and ``writer`` name the record 
 
 import base64
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -23,6 +24,10 @@ class StoreUnavailableError(StoreError):
 
 class QueryError(StoreError):
     """A filter, sort or page key that the store does not take: the sentence names it and what is allowed."""
+
+
+class StoreRefusedError(StoreUnavailableError):
+    """The store cannot hold this row: the sentence says why; writing it again changes nothing."""
 
 
 class BarRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +156,10 @@ class EquityRow(msgspec.Struct, frozen=True, kw_only=True):
     writer: str
 
 
+ROWS = (BarRow, EventRow, OrderRow, LifeRow, TradeRow, EquityRow)
+"""Kinds of row that a store holds, for :meth:`Store.every`."""
+
+
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """The last record of a journal that the store holds; -1 and zeros before the first."""
 
@@ -199,8 +208,19 @@ class TradeFilter(msgspec.Struct, frozen=True, kw_only=True):
     end_ns: int | None = None
 
 
+class EventScope(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reader may see at all: an event of any of these agents or of any of these types, whoever it is by."""
+
+    agents: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events: None means any; end exclusive."""
+    """Which events: None means any; end exclusive. All that is given must hold.
+
+    ``text`` occurs in ``metadata`` as it stands, upper and lower case of A to Z alike; "" is the same as None.
+    ``scope`` comes beside what a person asked for: None is everything, an empty one nothing.
+    """
 
     event_type: str | None = None
     agent_id: str | None = None
@@ -208,13 +228,20 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     writer: str | None = None
     start_ns: int | None = None
     end_ns: int | None = None
+    text: str | None = None
+    scope: EventScope | None = None
 
 
 class Page(msgspec.Struct, Generic[Row], frozen=True):
-    """Rows in the order asked for; ``next_key`` asks for those after them, None at the end."""
+    """Rows in the order asked for; ``next_key`` asks for those after them, None at the end.
+
+    ``looked_to_ns`` is set where a search stopped before it had ``limit`` rows, because it had looked at enough
+    records: the time of the last one. ``next_key`` then goes on from there, however few rows there are, even none.
+    """
 
     rows: list[Row]
     next_key: str | None
+    looked_to_ns: int | None = None
 
 
 class Store(Protocol):
@@ -230,6 +257,15 @@ class Store(Protocol):
 
     def position(self, writer: str) -> Position:
         """Return how far a journal is in the store."""
+
+    def settle(self, seconds: float = 30.0) -> None:
+        """Wait until everything that was written can be read; StoreUnavailableError if that takes longer."""
+
+    def every(self, kind: type[Row]) -> Iterator[Row]:
+        """Yield every row of one of ``ROWS``, oldest first, rows of one time by writer and sequence.
+
+        Orders by the time when they were decided and their names. Two stores of the same journals yield the same.
+        """
 
     def bars(
         self,
@@ -289,7 +325,16 @@ class Store(Protocol):
     def events(
         self, filters: EventFilter | None = None, *, after_key: str | None = None, limit: int = 100
     ) -> Page[EventRow]:
-        """Return a page of events, newest first."""
+        """Return a page of events, newest first: by ``ts_ns``, then writer, then ``seq``.
+
+        A free text may be looked for in a bounded number of records at a time: ``looked_to_ns`` says how far.
+        """
+
+    def every_event(self, filters: EventFilter | None = None) -> Iterator[EventRow]:
+        """Yield all of exactly this filter, page by page, newest first: for a file."""
+
+    def steady(self) -> AbstractContextManager[None]:
+        """Let this thread read one state of the store from here on, as far as its database can do that."""
 
     def close(self) -> None:
         """Give its connections back."""

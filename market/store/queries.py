@@ -8,7 +8,6 @@ import msgspec
 from market.store.port import (
     BarRow,
     EquityRow,
-    EventFilter,
     EventRow,
     LifeRow,
     OrderFilter,
@@ -36,9 +35,8 @@ BARS = """
 SELECT ts, sym, interval_s, o, h, l, c, v, close_ns, exchange, data_source, max(revision), seq, writer FROM ohlcv
 WHERE sym = ? AND interval_s = ? AND ts >= ? AND ts < ? GROUP BY ts, exchange, data_source ORDER BY ts DESC LIMIT ?"""
 
-LIFE = """
-SELECT order_id, ts, utc_ns, type, state, payload, seq, writer, hash_current FROM order_events
-WHERE order_id = ? ORDER BY writer, seq"""
+_LIFE = "order_id, ts, utc_ns, type, state, payload, seq, writer, hash_current"
+LIFE = f"SELECT {_LIFE} FROM order_events WHERE order_id = ? ORDER BY writer, seq"  # noqa: S608 - constants
 
 _EQUITY = ", ".join("ts" if name == "ts_ns" else name for name in EquityRow.__struct_fields__)
 _BETWEEN = "FROM equity WHERE ts >= ? AND ts < ?"
@@ -56,7 +54,6 @@ _TRADE = (
     "x.ts, x.execution_id, x.order_id, x.symbol, x.side, x.lots, x.quantity, x.price, x.commission, x.slippage, "
     "x.strategy_id, x.lots_by_strategy, x.crossed_lots, x.realised, x.seq, x.writer, x.mode, x.execution_latency_ms"
 )
-_EVENT = ", ".join("x.ts" if name == "ts_ns" else f"x.{name}" for name in EventRow.__struct_fields__)
 ORDER_SORTS = {"engine_ns": ("engine_ns", "order_id"), "symbol": ("symbol", "engine_ns", "order_id"),
                "state": ("state", "engine_ns", "order_id")}  # fmt: skip
 TRADE_SORTS = {"engine_ns": ("ts", "writer", "seq"), "symbol": ("symbol", "ts", "writer", "seq")}
@@ -122,14 +119,6 @@ def trades(filters: TradeFilter, sort: str, after: str | None, limit: int) -> Qu
     )
 
 
-def events(filters: EventFilter, after: str | None, limit: int) -> Query[EventRow]:
-    """Return the statement of a page of events, newest first; errors as :func:`orders`."""
-    columns = {name: f"x.{name}" for name in ("event_type", "agent_id", "symbol", "writer")}
-    conditions = _conditions(filters, columns, "x.ts")
-    order = _Order(key=("x.ts", "x.writer", "x.seq"), descending=True, after=after, limit=limit)
-    return _query(_EVENT, "agent_events x", conditions, order, event_row)
-
-
 class _Order(msgspec.Struct, frozen=True, kw_only=True):
     key: tuple[str, ...]
     descending: bool
@@ -188,6 +177,35 @@ def equity_row(row: Sequence[Any]) -> EquityRow:
 
 def event_row(row: Sequence[Any]) -> EventRow:
     return _named(EventRow, row)
+
+
+class Every(msgspec.Struct, Generic[Row], frozen=True):
+    """A statement that reads a whole table, and what takes its rows."""
+
+    sql: str
+    make: Callable[[Sequence[Any]], Row]
+
+
+_EVENTS = ", ".join("ts" if name == "ts_ns" else name for name in EventRow.__struct_fields__)
+_BY_RECORD = "ORDER BY ts, writer, seq"
+_BAR = "ts, sym, interval_s, o, h, l, c, v, close_ns, exchange, data_source, revision, seq, writer"
+EVERY: dict[type[Any], Every[Any]] = {
+    BarRow: Every(
+        f"SELECT {_BAR} FROM ohlcv {_BY_RECORD}, sym, interval_s, exchange, data_source, revision",  # noqa: S608
+        bar_row,
+    ),
+    EventRow: Every(
+        f"SELECT {_EVENTS} FROM agent_events {_BY_RECORD}",  # noqa: S608
+        event_row,
+    ),
+    OrderRow: Every(f"SELECT {ORDER} FROM orders x ORDER BY engine_ns, order_id", order_row),  # noqa: S608
+    LifeRow: Every(
+        f"SELECT {_LIFE} FROM order_events {_BY_RECORD}",  # noqa: S608
+        life_row,
+    ),
+    TradeRow: Every(f"SELECT {_TRADE} FROM trades x {_BY_RECORD}", trade_row),  # noqa: S608
+    EquityRow: Every(f"SELECT {_EQUITY} FROM equity {_BY_RECORD}", equity_row),  # noqa: S608
+}
 
 
 def longer_bars(bars: list[BarRow], interval_s: int) -> list[BarRow]:

@@ -15,7 +15,11 @@ CREATE TABLE IF NOT EXISTS agent_events (
   seq INTEGER NOT NULL, writer TEXT NOT NULL, run TEXT NOT NULL, utc_ns INTEGER NOT NULL,
   UNIQUE (ts, writer, seq)
 );
-CREATE INDEX IF NOT EXISTS agent_events_type ON agent_events (event_type, ts, writer, seq);
+CREATE INDEX IF NOT EXISTS agent_events_type ON agent_events (event_type, ts, writer, seq, agent_id, symbol);
+CREATE INDEX IF NOT EXISTS agent_events_agent ON agent_events (agent_id, ts, writer, seq, event_type, symbol);
+CREATE INDEX IF NOT EXISTS agent_events_symbol ON agent_events (symbol, ts, writer, seq, event_type, agent_id)
+  WHERE symbol <> '';
+CREATE INDEX IF NOT EXISTS agent_events_writer ON agent_events (writer, ts, seq, event_type, agent_id, symbol);
 CREATE TABLE IF NOT EXISTS trades (
   ts INTEGER NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL, quantity REAL NOT NULL, price REAL NOT NULL,
   commission REAL NOT NULL, slippage REAL NOT NULL, strategy_id TEXT NOT NULL, execution_latency_ms INTEGER,
@@ -76,5 +80,5 @@ CREATE TABLE IF NOT EXISTS projection (
 """``order_tags`` finds the orders of a strategy ("strategy:NAME") or with a denial ("denial:CODE"); ``projection`` is
 how far each journal is in the store, written in the transaction of its rows."""
 
-VERSION = 1
+VERSION = 2
 """Kept as the file's user_version: a store of another version is made again from the journals."""

@@ -2,21 +2,22 @@
 
 import stat
 import threading
+import uuid
 
 import msgspec
 import pysqlite3 as sqlite3
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from events.paths import DataPaths
-from market.store import open_store
+from market.store import event_queries, open_store
 from market.store.port import (
     BarRow,
-    Batch,
     EquityRow,
     EventFilter,
     EventRow,
+    EventScope,
     LifeRow,
     OrderFilter,
     OrderRow,
@@ -26,128 +27,62 @@ from market.store.port import (
     TradeFilter,
     TradeRow,
 )
-
-MINUTE = 60_000_000_000
-SYMBOLS, STATES = ("AAPL", "BAC", "SPY"), ("FILLED", "RISK_DENIED", "INTENT")
-
-
-def order(number, **more):
-    values = {
-        "order_id": f"o{number:05d}",
-        "engine_ns": number // 2 * MINUTE,
-        "updated_ns": number * MINUTE,
-        "state": STATES[number % 3],
-        "symbol": SYMBOLS[number % len(SYMBOLS)],
-        "side": "BUY" if number % 2 else "SELL",
-        "lots": number + 1,
-        "filled_lots": 0,
-        "type": "MARKET",
-        "limit_ticks": None,
-        "stop_ticks": None,
-        "time_in_force": "DAY",
-        "expires_ns": None,
-        "lots_by_strategy": {"momentum": 1, "bearish": -1 if number % 5 == 0 else 0},
-        "expected_price": 10.5,
-        "denials": [{"code": "MAX_NET", "value": 1.1, "limit": 1.0}] if number % 7 == 0 else [],
-        "reason": "",
-        "seq": number,
-        "writer": "execution",
-    }
-    return OrderRow(**{**values, **more})
+from market.store.questdb import reads
+from market.store.questdb.client import Client
+from market.store.questdb.store import QuestDBStore
+from tests.market_store.rows import MINUTE, STATES, SYMBOLS, bar, batch, equity, event, order, trade
 
 
-def trade(number, **more):
-    values = {
-        "engine_ns": number // 2 * MINUTE,
-        "execution_id": f"e{number}",
-        "order_id": f"o{number:05d}",
-        "symbol": SYMBOLS[number % len(SYMBOLS)],
-        "side": "BUY",
-        "lots": 2,
-        "quantity": 2.0,
-        "price": 10.0 + number,
-        "fee": 0.25,
-        "slippage": 0.5,
-        "strategy_id": "momentum",
-        "lots_by_strategy": {"momentum": 2, "bearish": 0},
-        "crossed_lots": 0,
-        "realised": {"momentum": 1.5},
-        "seq": 1000 + number,
-        "writer": "execution",
-    }
-    return TradeRow(**{**values, **more})
+class Settled(QuestDBStore):
+    """A writer whose rows can be read when ``write`` returns: an acknowledged row is not readable at once."""
+
+    def write(self, batch):
+        super().write(batch)
+        self.settle()
 
 
-def equity(number, value):
-    return EquityRow(
-        ts_ns=number * MINUTE,
-        equity=value,
-        cash=1.0,
-        fees=0.0,
-        gross=0.0,
-        net=0.0,
-        realised=0.0,
-        unrealised=0.0,
-        high_water=value,
-        drawdown=0.0,
-        day_pnl=0.0,
-        strategies={"momentum": 1.0},
-        units={"momentum": 2.0},
-        seq=number,
-        writer="execution",
-    )
+PATIENCE_S = 30.0  # for an answer: a busy machine is no failure
+STORES = ("embedded", "questdb")
+EXAMPLES = {"embedded": 1.0, "questdb": 0.1}
+"""QuestDB answers a hundred times more slowly than a file: a tenth of the examples."""
 
 
-def bar(number, symbol="AAPL", interval_s=60, **more):
-    values = {
-        "ts_ns": number * interval_s * 1_000_000_000,
-        "symbol": symbol,
-        "interval_s": interval_s,
-        "open": 10.0 + number,
-        "high": 12.0 + number,
-        "low": 9.0 + number,
-        "close": 11.0 + number,
-        "volume": 100.0,
-        "close_ns": (number + 1) * interval_s * 1_000_000_000,
-        "data_source": "test",
-        "seq": number,
-        "writer": "execution",
-    }
-    return BarRow(**{**values, **more})
+@pytest.fixture(scope="module", params=STORES)
+def kind(request):
+    return request.param
 
 
-def event(number, **more):
-    values = {
-        "ts_ns": number // 2 * MINUTE,
-        "agent_id": "momentum",
-        "event_type": "SignalEvent",
-        "symbol": "AAPL",
-        "signal_strength": 0.5,
-        "confidence": None,
-        "competitive_score": None,
-        "metadata": '{"a":1}',
-        "hash_prev": "0" * 64,
-        "hash_current": f"{number:064x}",
-        "seq": number,
-        "writer": "execution",
-        "run": "r",
-        "utc_ns": number,
-    }
-    return EventRow(**{**values, **more})
-
-
-def batch(seq, **rows):
-    return Batch(writer="execution", position=Position(seq=seq, hash=f"{seq:064x}"), **rows)
-
-
-@pytest.fixture(params=["embedded"])
-def make(request, tmp_path):
+@pytest.fixture
+def make(kind, tmp_path, request):
     """Open the store, for writing or reading, as often as a test likes."""
     opened = []
-    assert request.param == "embedded"
+    address = request.getfixturevalue("questdb_address") if kind == "questdb" else None
 
     def open_one(*, writing=False):
-        opened.append(open_store(DataPaths(tmp_path), writing=writing))
+        if kind == "embedded":
+            opened.append(open_store(DataPaths(tmp_path), writing=writing))
+        else:
+            opened.append((Settled if writing else QuestDBStore)(address, writing=writing, answer_s=PATIENCE_S))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture(scope="module")
+def anew(kind, request, tmp_path_factory):
+    """Open an empty store for writing, as often as a test likes."""
+    opened = []
+
+    def open_one():
+        if kind == "embedded":
+            opened.append(open_store(DataPaths(tmp_path_factory.mktemp("store")), writing=True))
+        else:
+            server = request.getfixturevalue("questdb_server")
+            prefix = f"m{uuid.uuid4().hex[:12]}_"
+            address = msgspec.structs.replace(server, prefix=prefix)
+            opened.append(Settled(address, writing=True, answer_s=PATIENCE_S))
         return opened[-1]
 
     yield open_one
@@ -158,6 +93,15 @@ def make(request, tmp_path):
 @pytest.fixture
 def store(make):
     return make(writing=True)
+
+
+def examples(kind, most):
+    """Return the settings of a property test: fewer examples for a server than for a file."""
+    return settings(
+        max_examples=max(5, int(most * EXAMPLES[kind])), deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+        phases=[phase for phase in Phase if kind == "embedded" or phase is not Phase.shrink],
+    )  # fmt: skip
 
 
 def test_a_batch_and_its_position_are_written_together(store, make):
@@ -270,31 +214,33 @@ def wanted(row, asked):
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory):
-    store = open_store(DataPaths(tmp_path_factory.mktemp("many")), writing=True)
+def many(anew):
+    store = anew()
     store.write(batch(60, orders=ORDERS, trades=[trade(n) for n in range(60)], events=[event(n) for n in range(60)]))
-    yield store
-    store.close()
+    return store
 
 
-@settings(max_examples=150, deadline=None)
-@given(asked=filters, sort=st.sampled_from(sorted(KEYS)), descending=st.booleans(), size=st.integers(1, 25))
-def test_pages_are_together_exactly_the_filtered_orders_in_order(many, asked, sort, descending, size):
-    expected = sorted((row for row in ORDERS if wanted(row, asked)), key=KEYS[sort], reverse=descending)
-    found, key = [], None
-    while True:
-        page = many.orders(asked, sort=f"-{sort}" if descending else sort, after_key=key, limit=size)
-        assert len(page.rows) <= size
-        found += [row.order_id for row in page.rows]
-        key = page.next_key
-        if key is None:
-            break
-    assert found == [row.order_id for row in expected]
-    assert many.count_orders(asked) == len(expected)
-    assert many.count_orders(asked, most=5) == min(5, len(expected))
-    assert [row.order_id for row in many.every_order(asked)] == [
-        row.order_id for row in sorted(expected, key=KEYS["engine_ns"], reverse=True)
-    ]
+def test_pages_are_together_exactly_the_filtered_orders_in_order(many, kind):
+    @examples(kind, 150)
+    @given(asked=filters, sort=st.sampled_from(sorted(KEYS)), descending=st.booleans(), size=st.integers(1, 25))
+    def holds(asked, sort, descending, size):
+        expected = sorted((row for row in ORDERS if wanted(row, asked)), key=KEYS[sort], reverse=descending)
+        found, key = [], None
+        while True:
+            page = many.orders(asked, sort=f"-{sort}" if descending else sort, after_key=key, limit=size)
+            assert len(page.rows) <= size
+            found += [row.order_id for row in page.rows]
+            key = page.next_key
+            if key is None:
+                break
+        assert found == [row.order_id for row in expected]
+        assert many.count_orders(asked) == len(expected)
+        assert many.count_orders(asked, most=5) == min(5, len(expected))
+        assert [row.order_id for row in many.every_order(asked)] == [
+            row.order_id for row in sorted(expected, key=KEYS["engine_ns"], reverse=True)
+        ]
+
+    holds()
 
 
 def test_trades_are_filtered_and_paged(many):
@@ -316,6 +262,93 @@ def test_events_are_newest_first(many):
     assert [row.seq for row in second.rows] == list(range(49, -1, -1))
     assert second.rows[-1] == event(0)
     assert many.events(EventFilter(event_type="RiskAlert")).rows == []
+
+
+AGENTS, TYPES = ("momentum", "bearish", "engine"), ("SignalEvent", "RiskAlert", "OrderEvent", "AuditEvent")
+TEXTS = ('{"note":"100%_\\\\"}', '{"note":"Halt"}', '{"note":"zürich"}', '{"a":1}')
+EVENTS = [
+    event(
+        n,
+        agent_id=AGENTS[n % 3],
+        event_type=TYPES[n // 2 % 4],
+        symbol=("", *SYMBOLS)[n % 4],
+        writer="station" if n % 5 == 0 else "execution",
+        metadata=TEXTS[n // 3 % 4],
+    )
+    for n in range(60)
+]
+scopes = st.builds(
+    EventScope,
+    agents=st.lists(st.sampled_from((*AGENTS, "nobody"))).map(tuple),
+    types=st.lists(st.sampled_from(TYPES)).map(tuple),
+)
+event_filters = st.builds(
+    EventFilter,
+    event_type=st.none() | st.sampled_from(TYPES),
+    agent_id=st.none() | st.sampled_from(AGENTS),
+    symbol=st.none() | st.sampled_from(SYMBOLS),
+    writer=st.none() | st.sampled_from(["execution", "station"]),
+    start_ns=st.none() | st.integers(0, 30).map(lambda n: n * MINUTE),
+    end_ns=st.none() | st.integers(0, 30).map(lambda n: n * MINUTE),
+    text=st.none() | st.sampled_from(["", "HALT", "halt", "100%", "%", "_", "\\", "zürich", "note", "nowhere"]),
+    scope=st.none() | scopes,
+)
+
+
+@pytest.fixture(scope="module")
+def recorded(anew):
+    store = anew()
+    store.write(batch(60, events=EVENTS))
+    return store
+
+
+def asked_for(row, asked):
+    scope = asked.scope
+    return (
+        asked.event_type in {None, row.event_type}
+        and asked.agent_id in {None, row.agent_id}
+        and asked.symbol in {None, row.symbol}
+        and asked.writer in {None, row.writer}
+        and (asked.start_ns is None or row.ts_ns >= asked.start_ns)
+        and (asked.end_ns is None or row.ts_ns < asked.end_ns)
+        and (asked.text or "").lower() in row.metadata.lower()
+        and (scope is None or row.agent_id in scope.agents or row.event_type in scope.types)
+    )
+
+
+def test_pages_are_together_exactly_the_events_asked_for_newest_first(recorded, kind):
+    @examples(kind, 200)
+    @given(
+        asked=event_filters,
+        size=st.integers(1, 25),
+        looked_at=st.sampled_from([1, 7, 60, 61]),
+        seconds=st.sampled_from([0, 9]),
+    )
+    def holds(asked, size, looked_at, seconds):
+        expected = sorted(
+            (row for row in EVENTS if asked_for(row, asked)),
+            key=lambda row: (row.ts_ns, row.writer, row.seq),
+            reverse=True,
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(event_queries, "LOOKED_AT", looked_at)  # records of one piece, and how long a page may
+            patch.setattr(event_queries, "LOOK_S", seconds)  # take: at 0 the embedded store ends it after one piece
+            found, key = [], None
+            while True:
+                page = recorded.events(asked, after_key=key, limit=size)
+                assert len(page.rows) <= size
+                assert page.looked_to_ns is None or (asked.text and page.next_key is not None)
+                if page.next_key is not None and page.looked_to_ns is None:
+                    assert len(page.rows) == size
+                assert all(page.looked_to_ns is None or row.ts_ns >= page.looked_to_ns for row in page.rows)
+                found += page.rows
+                key = page.next_key
+                if key is None:
+                    break
+            assert found == expected
+            assert list(recorded.every_event(asked)) == expected
+
+    holds()
 
 
 @pytest.mark.parametrize(
@@ -361,49 +394,55 @@ def test_bars_of_a_stored_length_and_longer_ones(store):
     assert store.bar_intervals("NONE") == []
 
 
-@settings(max_examples=60, deadline=None)
-@given(present=st.sets(st.integers(0, 70), min_size=1), limit=st.integers(1, 20))
-def test_longer_bars_are_those_of_their_minutes(tmp_path_factory, present, limit):
-    store = open_store(DataPaths(tmp_path_factory.mktemp("bars")), writing=True)
-    minutes = [bar(n) for n in sorted(present)]
-    store.write(batch(1, bars=minutes))
-    found = store.bars("AAPL", 300)
-    assert [row.ts_ns for row in found] == sorted({row.ts_ns // (5 * MINUTE) * 5 * MINUTE for row in minutes})
-    for row in found:
-        inside = [one for one in minutes if row.ts_ns <= one.ts_ns < row.ts_ns + 5 * MINUTE]
-        assert (row.open, row.high, row.low, row.close, row.volume) == (
-            inside[0].open,
-            max(one.high for one in inside),
-            min(one.low for one in inside),
-            inside[-1].close,
-            100.0 * len(inside),
-        )
-    assert store.bars("AAPL", 300, limit=limit) == found[-limit:]
-    store.close()
+def test_longer_bars_are_those_of_their_minutes(anew, kind):
+    @examples(kind, 60)
+    @given(present=st.sets(st.integers(0, 70), min_size=1), limit=st.integers(1, 20))
+    def holds(present, limit):
+        store = anew()
+        minutes = [bar(n) for n in sorted(present)]
+        store.write(batch(1, bars=minutes))
+        found = store.bars("AAPL", 300)
+        assert [row.ts_ns for row in found] == sorted({row.ts_ns // (5 * MINUTE) * 5 * MINUTE for row in minutes})
+        for row in found:
+            inside = [one for one in minutes if row.ts_ns <= one.ts_ns < row.ts_ns + 5 * MINUTE]
+            assert (row.open, row.high, row.low, row.close, row.volume) == (
+                inside[0].open,
+                max(one.high for one in inside),
+                min(one.low for one in inside),
+                inside[-1].close,
+                100.0 * len(inside),
+            )
+        assert store.bars("AAPL", 300, limit=limit) == found[-limit:]
+        store.close()
+
+    holds()
 
 
 def test_a_revised_bar_is_shown_instead_of_the_first(store):
     store.write(batch(1, bars=[bar(0), bar(1)]))
-    store.write(batch(2, bars=[bar(0, revision=1, close=99.0), bar(1, close=55.0)]))
+    store.write(batch(2, bars=[bar(0, revision=1, close=99.0), bar(1, close=55.0, seq=9)]))
     assert [(row.revision, row.close) for row in store.bars("AAPL")] == [(1, 99.0), (0, 12.0)]
 
 
-@settings(max_examples=40, deadline=None)
-@given(values=st.lists(st.floats(1.0, 1e6), min_size=1, max_size=300), points=st.integers(4, 60))
-def test_a_thinned_equity_curve_keeps_its_ends_and_extremes(tmp_path_factory, values, points):
-    store = open_store(DataPaths(tmp_path_factory.mktemp("equity")), writing=True)
-    rows = [equity(n, value) for n, value in enumerate(values)]
-    store.write(batch(len(rows), equity=rows))
-    found = store.equity(points=points)
-    assert len(found) <= points
-    assert [row.ts_ns for row in found] == sorted({row.ts_ns for row in found})
-    assert (found[0], found[-1]) == (rows[0], rows[-1])
-    assert min(row.equity for row in found) == min(values)
-    assert max(row.equity for row in found) == max(values)
-    assert all(row in rows for row in found)
-    if len(rows) <= points:
-        assert found == rows
-    store.close()
+def test_a_thinned_equity_curve_keeps_its_ends_and_extremes(anew, kind):
+    @examples(kind, 40)
+    @given(values=st.lists(st.floats(1.0, 1e6), min_size=1, max_size=300), points=st.integers(4, 60))
+    def holds(values, points):
+        store = anew()
+        rows = [equity(n, value) for n, value in enumerate(values)]
+        store.write(batch(len(rows), equity=rows))
+        found = store.equity(points=points)
+        assert len(found) <= points
+        assert [row.ts_ns for row in found] == sorted({row.ts_ns for row in found})
+        assert (found[0], found[-1]) == (rows[0], rows[-1])
+        assert min(row.equity for row in found) == min(values)
+        assert max(row.equity for row in found) == max(values)
+        assert all(row in rows for row in found)
+        if len(rows) <= points:
+            assert found == rows
+        store.close()
+
+    holds()
 
 
 def test_readers_in_other_threads_see_what_is_written(store, make):
@@ -437,23 +476,93 @@ def test_what_is_no_store_is_said(tmp_path):
         open_store(paths, writing=True)
 
 
-def test_the_source_documents_columns_come_first(store, tmp_path):
+DOCUMENTED = {
+    "ohlcv": "ts sym o h l c v exchange data_source",
+    "agent_events": "ts agent_id event_type symbol signal_strength confidence competitive_score metadata"
+    " hash_prev hash_current",
+    "tournament_results": "ts tournament_id strategy_id prediction_accuracy challenge_resilience"
+    " risk_adjusted_return capital_allocation_percent tournament_metrics",
+    "trades": "ts symbol side quantity price commission slippage strategy_id execution_latency_ms",
+    "tournament_audit": "ts tournament_id strategy_id event_type event_data cryptographic_hash previous_hash",
+}
+
+
+def test_the_source_documents_columns_come_first(store, kind, tmp_path, request):
     store.write(batch(0))
-    documented = {
-        "ohlcv": "ts sym o h l c v exchange data_source",
-        "agent_events": "ts agent_id event_type symbol signal_strength confidence competitive_score metadata"
-        " hash_prev hash_current",
-        "tournament_results": "ts tournament_id strategy_id prediction_accuracy challenge_resilience"
-        " risk_adjusted_return capital_allocation_percent tournament_metrics",
-        "trades": "ts symbol side quantity price commission slippage strategy_id execution_latency_ms",
-        "tournament_audit": "ts tournament_id strategy_id event_type event_data cryptographic_hash previous_hash",
-    }
-    connection = sqlite3.connect(tmp_path / "store.sqlite3")
-    for table, columns in documented.items():
-        found = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-        assert found[: len(columns.split())] == columns.split()
-    connection.close()
-    assert stat.S_IMODE((tmp_path / "store.sqlite3").stat().st_mode) == 0o600
+    if kind == "embedded":
+        assert stat.S_IMODE((tmp_path / "store.sqlite3").stat().st_mode) == 0o600
+        connection = sqlite3.connect(tmp_path / "store.sqlite3")
+        tables = {name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})")] for name in DOCUMENTED}
+        connection.close()
+    else:
+        client = Client(request.getfixturevalue("questdb_address"))
+        tables = {
+            name: [row[0] for row in client.rows(f"SELECT \"column\" FROM table_columns('~{name}')")]  # noqa: S608 - a constant
+            for name in DOCUMENTED
+        }
+        client.close()
+    for name, columns in DOCUMENTED.items():
+        assert tables[name][: len(columns.split())] == columns.split()
+
+
+EXTREME = 'it\'s "quoted" \\ a%b_c ~ $1 %s ünï \U0001f389\nnext line'
+MOST = (1 << 63) - 1
+
+
+def test_every_row_comes_back_as_it_was(store, make):
+    """Text with anything in it, NULLs, the ends of 64 bits, doubles to the last bit, every nanosecond."""
+    at, small = 1_550_000_000_123_456_789, 5e-324
+    rows = {
+        "bars": [
+            bar(0, symbol=EXTREME, ts_ns=at, close_ns=MOST, open=0.1, high=small, low=-1e-300, close=1e308, seq=MOST),
+            bar(1, ts_ns=0, exchange="", data_source=""),
+        ],
+        "events": [
+            event(0, ts_ns=at, agent_id=EXTREME, metadata=EXTREME, run=EXTREME, symbol="", signal_strength=None),
+            event(1, ts_ns=at + 1, signal_strength=-0.1, confidence=0.3, competitive_score=small, utc_ns=-MOST),
+        ],
+        "orders": [
+            order(0, engine_ns=at, limit_ticks=MOST, stop_ticks=-MOST, expires_ns=0, reason=EXTREME, lots=MOST),
+            order(1, engine_ns=at, limit_ticks=None, lots_by_strategy={EXTREME: 1}),
+        ],
+        "life": [
+            LifeRow(
+                order_id=EXTREME, ts_ns=at, utc_ns=MOST, type="OrderEvent", state="", payload=EXTREME, seq=3,
+                writer="execution", hash_current="f" * 64,
+            )
+        ],
+        "trades": [
+            trade(9, engine_ns=at, execution_id=EXTREME, realised={EXTREME: 0.1 + 0.2}, execution_latency_ms=7),
+            trade(8, engine_ns=at, order_id="", execution_latency_ms=None),
+        ],
+        "equity": [equity(1, 0.1 + 0.2)],
+    }  # fmt: skip
+    store.write(batch(9, **rows))
+    reader = make()
+    kinds = {"bars": BarRow, "events": EventRow, "orders": OrderRow, "life": LifeRow, "trades": TradeRow}
+    for name, kind in {**kinds, "equity": EquityRow}.items():
+        found = list(reader.every(kind))
+        key = (lambda row: (row.engine_ns, row.order_id)) if kind is OrderRow else by_record
+        assert found == sorted(rows[name], key=key)
+        assert [repr(row) for row in found] == [repr(row) for row in sorted(rows[name], key=key)]
+    assert reader.order_life(EXTREME) == rows["life"]
+    assert reader.bars(EXTREME) == rows["bars"][:1]
+    assert reader.events(EventFilter(agent_id=EXTREME, text=EXTREME)).rows == rows["events"][:1]
+    assert reader.orders(OrderFilter(strategy=EXTREME)).rows == rows["orders"][1:]
+
+
+def by_record(row):
+    return (row.engine_ns if isinstance(row, TradeRow) else row.ts_ns, row.writer, row.seq)
+
+
+def test_every_row_comes_in_pieces_and_in_one_order(store, monkeypatch):
+    monkeypatch.setattr(reads, "MOST_AT_ONCE", 7)
+    events = [event(n, ts_ns=n // 10 * MINUTE, writer="station" if n % 3 else "execution") for n in range(60)]
+    store.write(batch(60, events=events[::-1], orders=ORDERS[::-1]))
+    assert list(store.every(EventRow)) == sorted(events, key=by_record)
+    assert [row.order_id for row in store.every(OrderRow)] == [
+        row.order_id for row in sorted(ORDERS, key=KEYS["engine_ns"])
+    ]
 
 
 def test_an_empty_file_is_a_store_that_nothing_was_recorded_in(tmp_path):

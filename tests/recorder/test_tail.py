@@ -51,6 +51,7 @@ def test_a_step_may_end_inside_a_batch_and_go_on_there(paths, store, journal):
     assert [tail.step(most=4) for _ in range(4)] == [4, 4, 2, 0]
     assert [row.seq for row in store.events().rows] == list(range(9, -1, -1))
     again = Tail(paths.journal / "execution", store)
+    assert again.step() == 0
     assert (again.position.seq, again.position.hash) == (9, JournalReader(paths.journal / "execution").get(9).hash)
 
 
@@ -73,7 +74,7 @@ def test_a_journal_that_does_not_continue_the_store_is_refused_and_nothing_is_wr
     other.append(alerts(8, 9))
     other.sync()
     tail = Tail(paths.root / "other" / "execution", store)
-    with pytest.raises(StoreMismatchError, match="execution up to 0, but record 1"):
+    with pytest.raises(StoreMismatchError, match="execution up to 0, but record 0 of the journal is another"):
         tail.step()
     assert store.position("execution").seq == 0
     assert len(store.events().rows) == 1

@@ -1,0 +1,1 @@
+"""QuestDB as the station's store: written over its line protocol (HTTP), read over its PostgreSQL wire."""
