@@ -20,7 +20,9 @@ from events.codec import decode_payload
 from events.journal import JournalReader
 from events.paths import DataPaths
 from market.calendars import session_of_bar
+from recorder.rebuild import rebuild
 from tests.operator.running import ROOT, Running, manage, unused_port
+from worker.replay import replay
 
 WEEK = "us_min1_2019-02-11_2019-02-15_24sym.parquet"
 EIGHT = "AAPL,MSFT,AMZN,BAC,JPM,SPY,TSLA,MU"
@@ -228,6 +230,19 @@ def assert_equity_is_cash_and_positions(finished):
     total = finished.result["cash"] + sum(row["value"] for row in shown.values())
     assert abs(finished.result["equity"] - total) < CENT / 2
     assert round(finished.result["cash"] * MICRO) == cash
+
+
+def assert_the_record_gives_itself(finished, folder):
+    """The engine makes every output of the journal again, and the journals every row of the store."""
+    reader = JournalReader(finished.data_dir / "journal" / "execution")
+    found = replay(reader, reader.last_seq())
+    assert (found["ok"], found["exact"], found["first_difference"]) == (True, True, None)
+    assert found["events"] == finished.result["journal"]["execution"]["seq"] + 1
+    assert found["orders_sha256"] == finished.result["orders_sha256"]
+    again = folder / f"{finished.data_dir.name}.sqlite3"
+    rebuilt = rebuild(DataPaths(finished.data_dir), str(again), against_old=True, replace=False)
+    assert rebuilt["ok"] is True
+    assert rebuilt["writers"] == {name: end["seq"] for name, end in finished.result["journal"].items()}
 
 
 def _unit(instrument):

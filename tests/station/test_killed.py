@@ -8,6 +8,7 @@ import pytest
 from tests.station.stations import (
     assert_equity_is_cash_and_positions,
     assert_nothing_twice,
+    assert_the_record_gives_itself,
     begin,
     finish,
     kills,
@@ -19,22 +20,18 @@ from tests.station.stations import (
 pytestmark = [pytest.mark.station, pytest.mark.realdata]
 
 
-@pytest.mark.parametrize(
-    ("speed", "groups"),
-    [
-        ("max", (("worker", "feed"), ("worker", "relay", "recorder"), ("worker", "feed", "celery"))),
-        ("3000", (("worker",), ("feed",), ("worker", "recorder"), ("relay", "celery"), ("feed",), ("worker",))),
-    ],
-)
-def test_killed_processes_change_nothing(reference, week, short_dir, speed, groups):
-    disturb = kills(speed, reference.result["bars"], *groups)
-    disturbed = finish(short_dir / "killed", *week, "--speed", speed, disturb=disturb)
+def test_processes_killed_together_change_nothing(reference, week, short_dir):
+    """One at a time, anywhere: tests/faults/test_killed_anywhere.py."""
+    groups = (("worker", "feed"), ("worker", "relay", "recorder"), ("worker", "feed", "celery"))
+    disturb = kills("max", reference.result["bars"], *groups)
+    disturbed = finish(short_dir / "killed", *week, "--speed", "max", disturb=disturb)
     assert restarts(disturbed) == Counter(name for group in groups for name in group)
     assert disturbed.result["chain_ok"] is True
     assert disturbed.same() == reference.same()
     assert disturbed.derived() == reference.derived()
     assert_nothing_twice(disturbed)
     assert_equity_is_cash_and_positions(disturbed)
+    assert_the_record_gives_itself(disturbed, short_dir)
 
 
 def test_a_stopped_run_goes_on_where_it_was(reference, week, short_dir):

@@ -11,7 +11,12 @@ import pysqlite3 as sqlite3
 import pytest
 from pyarrow import parquet
 
-from tests.station.stations import assert_equity_is_cash_and_positions, assert_nothing_twice, finish
+from tests.station.stations import (
+    assert_equity_is_cash_and_positions,
+    assert_nothing_twice,
+    assert_the_record_gives_itself,
+    finish,
+)
 
 pytestmark = [pytest.mark.station, pytest.mark.realdata]
 
@@ -89,10 +94,11 @@ def in_session(instant_ns):
     return any(ns(begin) <= instant_ns <= ns(end) for begin, end in SESSIONS.values())
 
 
-def test_money_adds_up_and_nothing_is_twice(mixed):
+def test_money_adds_up_nothing_is_twice_and_the_record_gives_itself(mixed, folder):
     assert mixed.result["chain_ok"] is True
     assert_equity_is_cash_and_positions(mixed)
     assert_nothing_twice(mixed)
+    assert_the_record_gives_itself(mixed, folder)
 
 
 def test_shares_are_decided_and_filled_in_their_sessions_only(mixed):

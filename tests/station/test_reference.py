@@ -13,6 +13,7 @@ from tests.station.stations import (
     Memory,
     assert_equity_is_cash_and_positions,
     assert_nothing_twice,
+    assert_the_record_gives_itself,
     finish,
 )
 
@@ -56,6 +57,10 @@ def test_every_account_record_is_cash_and_marked_positions(reference):
 def test_the_chain_holds_and_nothing_is_twice(reference):
     assert reference.result["chain_ok"] is True
     assert_nothing_twice(reference)
+
+
+def test_the_record_gives_itself(reference, folder):
+    assert_the_record_gives_itself(reference, folder)
 
 
 def test_the_stopped_station_still_tells_its_status(reference):

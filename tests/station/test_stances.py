@@ -5,7 +5,14 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tests.station.stations import assert_equity_is_cash_and_positions, assert_nothing_twice, finish, kills, refused
+from tests.station.stations import (
+    assert_equity_is_cash_and_positions,
+    assert_nothing_twice,
+    assert_the_record_gives_itself,
+    finish,
+    kills,
+    refused,
+)
 
 pytestmark = [pytest.mark.station, pytest.mark.realdata]
 
@@ -51,6 +58,10 @@ def file(folder):
 @pytest.fixture(scope="module")
 def steered(folder, week, file):
     return finish(folder / "steered", *week, "--speed", "max", "--stances", file)
+
+
+def test_the_record_gives_itself(steered, folder):
+    assert_the_record_gives_itself(steered, folder)
 
 
 def test_signals_carry_the_multiplier_and_keep_their_targets(reference, steered):
