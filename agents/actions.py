@@ -1,23 +1,21 @@
-"""Refits calibrators: one occurrence, one artefact, one ModelEvent, however often the bell rings."""
+"""Refits calibrators, one occurrence, one artefact, one ModelEvent; and says whose strategies are."""
 
 import hashlib
 import logging
-import threading
 from array import array
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
-from django.db import connection, transaction
+from django.db import transaction
+from guardian.shortcuts import assign_perm, remove_perm
 
 from agents.calibration import NEEDED_OUTCOMES, fit
-from agents.models import Artefact, OutcomesRead, SettledOutcomes
-from agents.selectors import current_version, next_outcome_seq, settled_outcomes
+from agents.models import Artefact, OutcomesRead, SettledOutcomes, Strategy
+from agents.selectors import current_version, next_outcome_seq, settled_outcomes, strategies_of, strategy_names
 from agents.settled import Outcomes, read_outcomes
-from events.actions import ATTEMPTS, HEARTBEAT_S, LeaseLostError, claim_job, finish_job, heartbeat_job, put
+from events.actions import ATTEMPTS, LeaseLostError, claim_job, finish_job, in_turn, kept_lease, put
 from events.actors import STATION
 from events.models import Job
 from events.streams import CONTROL_WORKER
@@ -50,7 +48,7 @@ def refit_calibrators(*, job_id: int, owner: str, journal: Path) -> bool:
     if job is None:
         return False
     due = msgspec.json.decode(job.request, type=JobDue)
-    with _heartbeat(job_id, owner):
+    with kept_lease(job_id=job_id, owner=owner):
         found = _attempt(job, due, journal)
     try:
         _record(job=job, owner=owner, due=due, found=found)
@@ -92,6 +90,7 @@ def _fit(due: JobDue, journal: Path) -> Fit:
 @transaction.atomic
 def _record(*, job: Job, owner: str, due: JobDue, found: Fit) -> None:
     """Store what was found, promise its event and end the job: all of it or nothing."""
+    in_turn()
     failed = found.outcome == "failed"
     finish_job(job_id=job.id, owner=owner, result=found.content.decode(), error=found.reason if failed else "")
     _keep(found)
@@ -139,24 +138,20 @@ def _keep(found: Fit) -> None:
         )
 
 
-@contextmanager
-def _heartbeat(job_id: int, owner: str) -> Iterator[None]:
-    """Keep the lease while the work goes on; a lease that was lost is found out when the work is to be recorded."""
-    stop = threading.Event()
+@transaction.atomic
+def assign_strategies(*, user: Any, names: list[str]) -> None:
+    """Make exactly these strategies a person's own. Part of the change of that person, which tells the record.
 
-    def beat() -> None:
-        try:
-            while not stop.wait(HEARTBEAT_S):
-                heartbeat_job(job_id=job_id, owner=owner)
-        except LeaseLostError:
-            log.warning("the lease of job %s was lost", job_id)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=beat, name=f"heartbeat-{job_id}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    Raises
+    ------
+    ValueError
+        if the station has no strategy of a name.
+    """
+    known = strategy_names()
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"strategy {unknown[0]!r} is unknown; there are {', '.join(known)}")
+    own = set(strategies_of(user))
+    for name in own - set(names):
+        remove_perm("agents.change_strategy", user, Strategy.objects.get(name=name))
+    for name in set(names) - own:
+        assign_perm("agents.change_strategy", user, Strategy.objects.get_or_create(name=name)[0])

@@ -35,6 +35,20 @@ class Artefact(models.Model):
         return f"{self.name}@{self.version} ({self.outcome})"
 
 
+class Strategy(models.Model):
+    """A strategy as something that can be a person's: whoever may change it sees its part of the audit."""
+
+    name = models.CharField(max_length=64, unique=True)
+
+    class Meta:
+        verbose_name_plural = "strategies"
+        default_permissions = ("change",)
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class SettledOutcomes(models.Model):
     """One strategy's outcomes in records ``from_seq`` to ``through_seq`` of the execution journal, packed.
 

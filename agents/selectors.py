@@ -1,10 +1,14 @@
-"""Reads of the artefact registry and of the outcomes behind it."""
+"""Reads of the artefact registry, of the outcomes behind it, and of whose strategies are."""
 
 from array import array
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 from django.db.models import Max
+from guardian.shortcuts import get_objects_for_user
 
-from agents.models import Artefact, OutcomesRead, SettledOutcomes
+from agents.models import Artefact, OutcomesRead, SettledOutcomes, Strategy
 
 
 def current_version(name: str) -> int:
@@ -36,3 +40,18 @@ def settled_outcomes() -> dict[str, list[tuple[float, bool]]]:
         scores = array("d", bytes(row.scores))
         found.setdefault(row.strategy, []).extend(zip(scores, map(bool, bytes(row.hits)), strict=True))
     return found
+
+
+def strategy_names() -> list[str]:
+    """Return the strategies of this station: the folders, without compiling what is in them."""
+    spec = find_spec("agents.strategies")
+    folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
+    return sorted(file.parent.name for folder in folders for file in Path(folder).glob("*/step.py"))
+
+
+def strategies_of(user: Any) -> list[str]:
+    """Return the names of the strategies that are a person's own."""
+    own = get_objects_for_user(
+        user, "agents.change_strategy", klass=Strategy, with_superuser=False, accept_global_perms=False
+    )
+    return list(own.values_list("name", flat=True))

@@ -38,7 +38,11 @@ app.conf.update(
     task_default_queue="models",
     task_default_exchange="models",
     task_default_routing_key="models",
-    task_routes={"agents.tasks.*": {"queue": "models"}, "controlroom.relay.tasks.*": {"queue": "models"}},
+    task_routes={
+        "agents.tasks.*": {"queue": "models"},
+        "audit.tasks.*": {"queue": "research"},
+        "controlroom.relay.tasks.*": {"queue": "models"},
+    },
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
@@ -52,7 +56,7 @@ app.conf.update(
     accept_content=["json"],
     enable_utc=True,
     timezone="UTC",
-    imports=("agents.tasks", "controlroom.relay.tasks"),
+    imports=("agents.tasks", "audit.tasks", "controlroom.relay.tasks"),
     beat_schedule={"ring": {"task": "controlroom.relay.tasks.ring_waiting_jobs", "schedule": RING_S}},
     beat_schedule_filename=str(settings.DATA.run / "celerybeat-schedule"),
 )

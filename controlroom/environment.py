@@ -1,16 +1,26 @@
 """Typed answers from the environment: each failure names the variable, its value and what is allowed."""
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from events.paths import DataPaths
 
 
 class SettingError(ValueError):
     """One sentence: the variable, the value, what is allowed."""
+
+
+def database_name(paths: DataPaths) -> str:
+    """Return what a person knows the database by, without what is secret in it."""
+    return "that DATABASE_URL names" if text("DATABASE_URL") else str(paths.database)
+
+
+def sentence(error: BaseException) -> str:
+    """Return the first line of what a database driver says; the lines after it are advice to somebody else."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def text(name: str, default: str = "") -> str:
@@ -70,19 +80,42 @@ def databases(paths: DataPaths, test_file: Path) -> dict[str, dict[str, Any]]:
     url = text("DATABASE_URL")
     if not url:
         return {"default": _sqlite(paths, test_file)}
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
-        raise SettingError(f"DATABASE_URL = {parts.scheme}://… must be postgresql://USER:PASSWORD@HOST:PORT/NAME")
+    return {"default": _postgresql(url)}
+
+
+def _postgresql(url: str) -> dict[str, Any]:
+    """Read a URL as PostgreSQL's own client does; what it says beyond the five parts is handed on (sslmode, ...).
+
+    A request has a thread of its own and so a connection of its own: one that outlived it would be nobody's.
+    """
+    from psycopg import ProgrammingError  # noqa: PLC0415 - a station on SQLite needs no client
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
+    scheme = url.partition("://")[0] if "://" in url else ""
+    try:
+        given = conninfo_to_dict(url) if scheme in {"postgres", "postgresql"} else {}
+    except ProgrammingError:
+        given = {}
+    if not given.get("dbname") or not re.fullmatch(r"(\d+(,\d+)*)?", str(given.get("port") or "")):
+        raise SettingError(f"DATABASE_URL = {scheme}://… must be postgresql://USER:PASSWORD@HOST:PORT/NAME")
+    parts = ("dbname", "user", "password", "host", "port")
+    name, user, password, host, port = (str(given.get(part) or "") for part in parts)
     return {
-        "default": {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": unquote(parts.path.strip("/")),
-            "USER": unquote(parts.username or ""),
-            "PASSWORD": unquote(parts.password or ""),
-            "HOST": unquote(parts.hostname or ""),
-            "PORT": str(parts.port or ""),
-            "CONN_HEALTH_CHECKS": True,
-        }
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": name,
+        "USER": user,
+        "PASSWORD": password,
+        "HOST": host,
+        "PORT": port,
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {
+            "connect_timeout": 5,  # seconds
+            "tcp_user_timeout": 10_000,  # milliseconds until a server that vanished counts as gone
+            "application_name": "station",
+            # a lock is waited for as long as SQLite's, and a process that froze in a transaction holds none for ever
+            "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+            **{option: value for option, value in given.items() if option not in parts},
+        },
     }
 
 

@@ -6,6 +6,7 @@ from django.urls import include, path
 from controlroom.access import views
 
 urlpatterns = [
+    path("favicon.ico", views.favicon, name="favicon"),
     path("healthz", views.healthz, name="healthz"),
     path("login", views.log_in, name="login"),
     path("logout", views.log_out, name="logout"),

@@ -1,12 +1,16 @@
 """State changes of the outbox and of jobs. Nothing here talks to the bus: that is the relay's, after the commit."""
 
+import logging
+import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
-from django.db import transaction
-from django.db.models import Q
+from django.db import connection, transaction
+from django.db.models import F, Q
 from django.utils import timezone
 
 from events.codec import encode_payload
@@ -18,10 +22,33 @@ LEASE = timedelta(seconds=15)
 HEARTBEAT_S = 5.0
 ATTEMPTS = 5
 ERROR_LIMIT = 2000
+log = logging.getLogger(__name__)
+
+
+TURN = 0x5354_5455  # PostgreSQL's advisory lock of a change; any number that nobody else takes in this database
 
 
 class LeaseLostError(RuntimeError):
     """Somebody else has the job now: whatever this process found out must not be written."""
+
+
+def in_turn() -> None:
+    """Let the caller's transaction wait until every earlier change is committed: before its first read or write.
+
+    On SQLite a transaction begins so (BEGIN IMMEDIATE). On PostgreSQL two may read the same newest version, and ids are
+    given before the commit: a lower one could appear after a higher one was relayed.
+
+    Raises
+    ------
+    RuntimeError
+        if there is no transaction: the turn would be over at once.
+    """
+    connection = transaction.get_connection()
+    if not connection.in_atomic_block:
+        raise RuntimeError("a change needs a transaction: its turn lasts as long")
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
 
 
 def put(
@@ -35,6 +62,8 @@ def put(
 ) -> Outbox:
     """Promise an event to the bus with the caller's transaction; the same ``request_id`` a second time changes nothing.
 
+    Ids follow the order of the commits, so that the relay's order is that of the changes.
+
     Raises
     ------
     CodecError
@@ -42,8 +71,7 @@ def put(
     RuntimeError
         if there is no transaction: the event would be promised although the change may still fail.
     """
-    if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("put() needs the transaction of the change that it tells of")
+    in_turn()
     row, _ = Outbox.objects.get_or_create(
         request_id=request_id or uuid.uuid4().hex,
         defaults={
@@ -57,9 +85,25 @@ def put(
     return row
 
 
-def mark_published(*, ids: Sequence[int], now: datetime) -> int:
-    """Note that these rows are on the bus; return how many were not yet noted."""
-    return Outbox.objects.filter(id__in=ids, published_at=None).update(published_at=now)
+def send_model_again(*, occurrence: str) -> int:
+    """Let the relay send a job's ModelEvent once more, which the worker takes once; return how many there are."""
+    sent = Outbox.objects.filter(type="ModelEvent", request_id__endswith=f":{occurrence}", published_at__isnull=False)
+    return sent.update(published_at=None)
+
+
+def mark_published(*, entries: Mapping[int, str], now: datetime) -> int:
+    """Note that rows are on the bus, by id under which entry; return how many were not yet noted."""
+    noted = 0
+    with transaction.atomic():
+        for row, entry in entries.items():
+            noted += Outbox.objects.filter(id=row, published_at=None).update(published_at=now, entry=entry)
+    return noted
+
+
+def mark_done(*, ids: Sequence[int], now: datetime, answer: str) -> int:
+    """Note that the reader of these rows has done what they ask; return how many were not yet noted."""
+    waiting = Outbox.objects.filter(id__in=ids, acknowledged_at=None)
+    return waiting.update(acknowledged_at=now, done_at=now, answer=answer)
 
 
 def acknowledge(*, ack: ControlAck) -> None:
@@ -89,13 +133,14 @@ def claim_job(*, job_id: int, owner: str) -> Job | None:
         lease_owner=owner,
         lease_until=now + LEASE,
         heartbeat_at=now,
-        attempts=job.attempts + 1,
+        started_at=now,
+        attempts=F("attempts") + 1,
     )
     return Job.objects.get(id=job_id) if claimed else None
 
 
-def heartbeat_job(*, job_id: int, owner: str, phase: str = "", percent: int | None = None) -> None:
-    """Say that the work goes on, and how far it is.
+def heartbeat_job(*, job_id: int, owner: str, phase: str = "", percent: int | None = None) -> bool:
+    """Say that the work goes on, and how far it is; return whether somebody wants it to stop.
 
     Raises
     ------
@@ -110,21 +155,64 @@ def heartbeat_job(*, job_id: int, owner: str, phase: str = "", percent: int | No
         changes["percent"] = percent
     if not Job.objects.filter(id=job_id, state=Job.State.RUNNING, lease_owner=owner).update(**changes):
         raise LeaseLostError(f"job {job_id} is not {owner}'s any more")
+    return Job.objects.filter(id=job_id, cancel_requested=True).exists()
 
 
-def finish_job(*, job_id: int, owner: str, result: str = "null", error: str = "") -> None:
-    """End a job, done or (with an error) failed. Belongs into the transaction that writes what the job found.
+@dataclass
+class Lease:
+    """What a holder says between two heartbeats, and whether somebody wants it to stop."""
+
+    phase: str = ""
+    percent: int | None = None
+    stop_wanted: bool = False
+
+
+@contextmanager
+def kept_lease(*, job_id: int, owner: str, every_s: float = HEARTBEAT_S) -> Iterator[Lease]:
+    """Keep the lease while the work goes on; a lease that was lost is found out when the work is to be recorded."""
+    ended, lease = threading.Event(), Lease()
+
+    def beat() -> None:
+        try:
+            while not ended.wait(every_s):
+                lease.stop_wanted = heartbeat_job(job_id=job_id, owner=owner, phase=lease.phase, percent=lease.percent)
+        except LeaseLostError:
+            log.warning("the lease of job %s was lost", job_id)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=beat, name=f"heartbeat-{job_id}", daemon=True)
+    thread.start()
+    try:
+        yield lease
+    finally:
+        ended.set()
+        thread.join()
+
+
+def ask_to_cancel(*, job_id: int) -> bool:
+    """Cancel a job that waits, or ask its holder to stop at the next heartbeat; return whether it was still open."""
+    ended = Job.objects.filter(id=job_id, state=Job.State.WAITING).update(
+        state=Job.State.CANCELED, cancel_requested=True, finished_at=timezone.now()
+    )
+    return bool(ended or Job.objects.filter(_open(), id=job_id).update(cancel_requested=True))
+
+
+def finish_job(*, job_id: int, owner: str, result: str = "null", error: str = "", canceled: bool = False) -> None:
+    """End a job: done, canceled or (with an error) failed. Belongs into the transaction that writes what the job found.
 
     Raises
     ------
     LeaseLostError
         if the lease is somebody else's by now: the caller's transaction must not be committed.
     """
+    changes: dict[str, object] = {"percent": 100} if not canceled and not error else {}
+    final = Job.State.CANCELED if canceled else Job.State.FAILED if error else Job.State.DONE
     ended = Job.objects.filter(id=job_id, state=Job.State.RUNNING, lease_owner=owner).update(
-        state=Job.State.FAILED if error else Job.State.DONE,
+        **changes,
+        state=final,
         result=result,
         error=error[:ERROR_LIMIT],
-        percent=100,
         lease_until=None,
         finished_at=timezone.now(),
     )

@@ -19,6 +19,7 @@ class Outbox(models.Model):
     actor = models.CharField(max_length=150)
     request_id = models.CharField(max_length=128, unique=True)
     created = models.DateTimeField(auto_now_add=True)
+    entry = models.CharField(max_length=48, blank=True, help_text="its id in the stream, once it is there")
     published_at = models.DateTimeField(null=True, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     done_at = models.DateTimeField(null=True, blank=True)
@@ -27,7 +28,10 @@ class Outbox(models.Model):
     class Meta:
         verbose_name_plural = "outbox"
         ordering: ClassVar = ["id"]
-        indexes: ClassVar = [models.Index(fields=["id"], condition=Q(published_at=None), name="outbox_waiting")]
+        indexes: ClassVar = [
+            models.Index(fields=["id"], condition=Q(published_at=None), name="outbox_waiting"),
+            models.Index(fields=["id"], condition=Q(acknowledged_at=None), name="outbox_unanswered"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.id} {self.type} for {self.stream}"
@@ -37,12 +41,13 @@ class Job(models.Model):
     """Work that is not urgent. The row is the job; Celery only rings for it."""
 
     class State(models.TextChoices):
-        """Where a job is; DONE and FAILED are final."""
+        """Where a job is; DONE, FAILED and CANCELED are final."""
 
         WAITING = "waiting"
         RUNNING = "running"
         DONE = "done"
         FAILED = "failed"
+        CANCELED = "canceled"
 
     name = models.CharField(max_length=64)
     occurrence = models.CharField(max_length=128, help_text="one occurrence is done once")
@@ -51,6 +56,8 @@ class Job(models.Model):
     lease_owner = models.CharField(max_length=128, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True, help_text="when the present attempt began")
+    cancel_requested = models.BooleanField(default=False)
     attempts = models.PositiveIntegerField(default=0)
     phase = models.CharField(max_length=64, blank=True)
     percent = models.PositiveSmallIntegerField(default=0)

@@ -27,6 +27,11 @@ class DataPaths:
         return self.root / "store.sqlite3"
 
     @property
+    def questdb(self) -> Path:
+        """Settings and data of the station's own QuestDB, where it has one."""
+        return self.root / "questdb"
+
+    @property
     def database(self) -> Path:
         """The web application's database."""
         return self.root / "django.sqlite3"

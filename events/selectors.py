@@ -29,9 +29,21 @@ def waiting() -> Waiting:
     return Waiting(rows=found["rows"], lag_s=max(0.0, lag))
 
 
-def latest_requests(*, limit: int = 50) -> list[Outbox]:
-    """Return the newest requests with what became of them, newest first: requested, published, acknowledged, done."""
-    return list(Outbox.objects.order_by("-id")[:limit])
+def latest_requests(*, limit: int = 50, actor: str | None = None) -> list[Outbox]:
+    """Return the newest requests, of one person or of all: requested, published, acknowledged, done; newest first."""
+    found = Outbox.objects.all() if actor is None else Outbox.objects.filter(actor=actor)
+    return list(found.order_by("-id")[:limit])
+
+
+def request_of(number: int, *, actor: str) -> Outbox | None:
+    """Return a person's own request by its number, None if it is not theirs."""
+    return Outbox.objects.filter(id=number, actor=actor).first()
+
+
+def unanswered(*, limit: int) -> list[Outbox]:
+    """Return the rows on the bus that nobody has acknowledged and whose reader sends no answer, oldest first."""
+    sent = Outbox.objects.filter(acknowledged_at=None).exclude(published_at=None).exclude(entry="")
+    return list(sent.exclude(type="ControlEvent").order_by("id")[:limit])
 
 
 def jobs_to_ring(*, now: datetime) -> list[Job]:

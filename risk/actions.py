@@ -7,7 +7,7 @@ import msgspec
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
-from events.actions import put
+from events.actions import in_turn, put
 from events.actors import STATION, Actor
 from events.streams import CONTROL_WORKER
 from events.types import ControlEvent
@@ -30,6 +30,7 @@ def create_configuration(*, build: Callable[[int], bytes], actor: Actor | None, 
     """
     if actor is not None and not actor.has_perm(PERMISSION):
         raise PermissionDenied(f"{actor.get_username()} may not change the configuration; oversight may")
+    in_turn()
     current = current_configuration()
     if current is not None and build(current.version).decode() == current.content:
         return current

@@ -84,6 +84,8 @@
     try { const told = JSON.parse(state.metadata); return { at_ms: state.at_ms, text: (told.killed || []).length ? "KILLED" : told.state }; } catch { return { at_ms: state.at_ms, text: "" }; }
   }
 
+  const around = (least, most, room) => { const half = Math.max((most - least) * 0.55, room, 1e-9), middle = (least + most) / 2; return [middle - half, middle + half]; };
+
   // --- equity and drawdown ----------------------------------------------------------------------------------------------
   async function equityPanel(panel) {
     const chart = { key: "equity", times: [], equity: [], drawdown: [], marks: [] };
@@ -95,8 +97,13 @@
       { title: "drawdown", swatch: "drop", text: (index) => show(at(chart.drawdown, index), "percent2").text },
     ]);
     const indices = () => chart.times.map((_, index) => index);
-    const top = new uPlot(options(targets.equity, chart, { height: targets.equity.clientHeight - 8, format: (value) => show(value, "integer").text, series: [{ stroke: colour("--chart-line"), width: 1.5, points: { show: false } }] }), [[], []], targets.equity);
-    const low = new uPlot(options(targets.drawdown, chart, { height: targets.drawdown.clientHeight - 8, format: (value) => show(value, "percent2").text, series: [{ stroke: colour("--down"), fill: colour("--chart-fill"), width: 1, points: { show: false } }] }), [[], []], targets.drawdown);
+    const upper = options(targets.equity, chart, { height: targets.equity.clientHeight - 8, format: (value) => show(value, "integer").text, series: [{ stroke: colour("--chart-line"), width: 1.5, points: { show: false } }] });
+    // A flat curve is shown within two basis points of itself: a scale down to zero would hide the first loss.
+    upper.scales.y = { range: (_, least, most) => (least === null ? [0, 1] : around(least, most, Math.abs(most) * 0.0002)) };
+    const top = new uPlot(upper, [[], []], targets.equity);
+    const bottom = options(targets.drawdown, chart, { height: targets.drawdown.clientHeight - 8, format: (value) => show(value, "percent2").text, series: [{ stroke: colour("--down"), fill: colour("--chart-fill"), width: 1, points: { show: false } }] });
+    bottom.scales.y = { range: (_, least) => [Math.min((least ?? 0) * 1.1, -0.001), 0] };
+    const low = new uPlot(bottom, [[], []], targets.drawdown);
     const draw = () => {
       top.setData([indices(), chart.equity]);
       low.setData([indices(), chart.drawdown]);

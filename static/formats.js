@@ -76,9 +76,11 @@
     et_minute: (value) => moment(value, ET).clock.slice(0, 5),
     et_day: (value) => { const at = moment(value, ET); return `${at.weekday} ${at.date}`; },
     et_day_minute: (value) => { const at = moment(value, ET); return `${at.weekday} ${at.clock.slice(0, 5)}`; },
+    et_short: (value) => { const at = moment(value, ET); return `${at.date.slice(5)} ${at.clock}`; },
     et_stamp: (value) => { const at = moment(value, ET); return `${at.date} ${at.clock}`; },
     et_full: (value) => { const at = moment(value, ET); return `${at.date} ${at.clock} ET`; },
     utc: (value) => moment(value, UTC).clock,
+    utc_stamp: (value) => { const at = moment(value, UTC); return `${at.date} ${at.clock}`; },
     utc_full: (value) => { const at = moment(value, UTC); return `${at.date} ${at.clock} UTC`; },
   };
 

@@ -116,16 +116,23 @@
     if (topic === "header") renderHeader(current);
     for (const listener of listeners[topic] || []) listener(current);
   }
-  function renderHeader(header) {
-    body.dataset.seq = header.seq ?? "";
-    const label = (header.source || {}).label, page = body.dataset.page;
-    const state = ["KILLED", "HALTED", "REDUCING", "UNREACHABLE"].includes(header.state) ? header.state : "";
-    const parts = [state, header.alerts ? `(${header.alerts})` : "", label && !["LIVE", "NO SOURCE"].includes(label) ? label : "", page];
-    document.title = `${parts.filter(Boolean).join(" ")} \u00b7 AI Trading Station`;
+  // The browser's tab says what is wrong first: as page_title and icon in controlroom/pages/ages.py, and OFFLINE before all.
+  function nameTab() {
+    const header = documents.header;
+    if (!header) return;
+    const offline = link === "offline", stale = !offline && ["worker", "bars"].some((name) => age(header, name).stale);
+    const label = (header.source || {}).label, state = ["KILLED", "HALTED", "REDUCING", "UNREACHABLE"].includes(header.state) ? header.state : "";
+    const parts = [offline ? "OFFLINE" : "", state, stale ? "STALE" : "", header.alerts ? `(${header.alerts})` : "", label && !["LIVE", "NO SOURCE"].includes(label) ? label : "", body.dataset.page];
+    const title = `${parts.filter(Boolean).join(" ")} \u00b7 AI Trading Station`;
+    if (document.title !== title) document.title = title;
     const icon = document.getElementById("icon");
-    const face = ["KILLED", "HALTED", "UNREACHABLE"].includes(header.state) ? "kill" : header.alerts ? "alert" : "calm";
+    const face = offline ? "offline" : ["KILLED", "HALTED", "UNREACHABLE"].includes(header.state) ? "kill" : stale || header.alerts ? "alert" : "calm";
     const href = `${icon.dataset.folder}${face}.svg`;
     if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
+  }
+  function renderHeader(header) {
+    body.dataset.seq = header.seq ?? "";
+    nameTab();
     const alerts = document.getElementById("alert-count");
     if (alerts) alerts.dataset.some = String(header.alerts > 0);
   }
@@ -219,6 +226,7 @@
     if (badge) badge.dataset.link = link;
     const offline = document.getElementById("offline");
     if (offline) offline.hidden = link !== "offline";
+    nameTab();
     tickLink();
   }
   function tickLink() {
@@ -229,7 +237,7 @@
     }
     const words = document.getElementById("link");
     const since = Math.round((performance.now() - lostAt) / 1000);
-    const text = { live: "\u25c9 live", connecting: "\u25cb connecting", reconnecting: `\u25d1 reconnecting ${since} s`, offline: `\u25a0 OFFLINE, reconnecting ${since} s` }[link];
+    const text = { live: "\u25c9 live", connecting: "\u25cb connecting", reconnecting: `\u25d1 reconnecting ${since} s`, offline: `\u25a0 OFFLINE ${since} s` }[link];
     if (words && words.textContent !== text) words.textContent = text;
     const lost = document.getElementById("offline-for");
     if (lost && link === "offline") lost.textContent = duration(performance.now() - lostAt);
@@ -255,7 +263,7 @@
     documents, fetched, inUse,
     on(topic, listener) { (listeners[topic] ??= []).push(listener); },
   });
-  setInterval(() => { tickLink(); tickAges(); }, 250);
+  setInterval(() => { tickLink(); tickAges(); nameTab(); }, 250);
   tickAges();
   if (topics().length) loadSparks().finally(connect);
 })();

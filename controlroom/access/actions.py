@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.contrib.auth import login, logout
 from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
+from django.http import HttpRequest
 from django.utils import timezone
 
-from controlroom.access import release_file
+from agents.actions import assign_strategies
+from controlroom.access import release_file, throttle
 from controlroom.access.models import User
 from controlroom.access.permissions import OVERSIGHT, PERMISSIONS, ROLES
-from events.actions import put
+from events.actions import in_turn, put
 from events.actors import STATION, Actor
 from events.streams import CONTROL_AUDIT
 from events.types import AuditEvent
@@ -43,8 +46,35 @@ def audit(*, action: str, target: str, actor: Actor | None, outcome: str = "done
 
 
 @transaction.atomic
+def sign_in(*, request: HttpRequest, user: User, address: str) -> None:
+    """Begin a person's session, and forget their earlier wrong passwords from that address."""
+    throttle.forget(username=user.username, address=address)
+    login(request, user)
+    audit(action="sign in", target=user.username, actor=user, reason=f"from {address}")
+
+
+@transaction.atomic
+def sign_out(*, request: HttpRequest) -> None:
+    """End the session, whoever's it is."""
+    user = request.user
+    if isinstance(user, User):
+        audit(action="sign out", target=user.username, actor=user)
+    logout(request)
+
+
+@transaction.atomic
+def note_wrong_password(*, username: str, address: str) -> None:
+    """Remember a wrong password, and tell the record of it; the throttle bounds how many there can be."""
+    throttle.note_failure(username=username, address=address)
+    known = User.objects.filter(username=username).exists()  # an unknown name may be a password in the wrong field
+    target = username if known else "unknown name"
+    audit(action="sign in", target=target, actor=None, outcome="refused", reason=f"wrong password, from {address}")
+
+
+@transaction.atomic
 def sync_roles() -> None:
     """Make the groups and give each exactly the permissions of the table."""
+    in_turn()
     known = {
         found.codename: found
         for found in Permission.objects.filter(content_type__app_label="access", codename__in=PERMISSIONS)
@@ -57,6 +87,7 @@ def sync_roles() -> None:
 @transaction.atomic
 def create_first_operator() -> OneTime | None:
     """Make the first account, of the oversight group and superuser, unless somebody exists already."""
+    in_turn()
     if User.objects.exists():
         return None
     user = User(username=FIRST_USER, is_staff=True, is_superuser=True)
@@ -79,6 +110,7 @@ def reset_login(*, username: str, actor: Actor | None) -> OneTime:
         if a person asks who does not manage people.
     """
     _must_manage_people(actor)
+    in_turn()
     user = User.objects.select_for_update().get(username=username)
     return _issue(user, actor=actor)
 
@@ -109,6 +141,7 @@ def set_own_password(*, user: User, current: str, new: str) -> None:
     if user.check_password(new):
         raise ValidationError("The new password is the current one; choose another.")
     validate_password(new, user)
+    in_turn()
     user.set_password(new)
     user.one_time_until = None
     user.password_set_at = timezone.now()
@@ -121,8 +154,16 @@ def set_own_password(*, user: User, current: str, new: str) -> None:
 
 
 @transaction.atomic
-def change_person(*, user: User, roles: list[str], is_active: bool, is_superuser: bool, actor: Actor) -> None:
-    """Create a person, or change roles and standing; whoever loses oversight loses the release with it.
+def change_person(
+    *,
+    user: User,
+    roles: list[str],
+    is_active: bool,
+    is_superuser: bool,
+    actor: Actor,
+    strategies: list[str] | None = None,
+) -> None:
+    """Create a person, or change roles, standing and own strategies; who loses oversight loses the release with it.
 
     Raises
     ------
@@ -134,6 +175,7 @@ def change_person(*, user: User, roles: list[str], is_active: bool, is_superuser
     _must_manage_people(actor)
     if unknown := sorted(set(roles) - set(ROLES)):
         raise ValidationError(f"role {unknown[0]!r} is unknown; allowed are {', '.join(ROLES)}")
+    in_turn()
     others = User.objects.filter(is_active=True, is_superuser=True).exclude(pk=user.pk)
     if not (is_active and is_superuser) and not others.exists():
         raise ValidationError("Somebody must be left who manages people: make another active superuser first.")
@@ -145,7 +187,11 @@ def change_person(*, user: User, roles: list[str], is_active: bool, is_superuser
     user.groups.set(Group.objects.filter(name__in=roles))
     if not is_active or OVERSIGHT not in roles:
         release_file.unseal(settings.DATA, user=user.username)
+    if strategies is not None:
+        assign_strategies(user=user, names=strategies)
     standing = f"roles {', '.join(sorted(roles)) or 'none'}; active {is_active}; superuser {is_superuser}"
+    if strategies is not None:
+        standing += f"; strategies {', '.join(sorted(strategies)) or 'none'}"
     audit(action="create user" if new else "change user", target=user.username, actor=actor, reason=standing)
 
 

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from agents.selectors import strategies_of, strategy_names
 from controlroom.access import handover
 from controlroom.access.actions import change_person, end_sessions, reset_login
 from controlroom.access.models import User
@@ -22,6 +23,13 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg] # generic for check
         choices=[(role, role) for role in ROLES], required=False, widget=forms.CheckboxSelectMultiple
     )
 
+    strategies = forms.MultipleChoiceField(
+        choices=lambda: [(name, name) for name in strategy_names()],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="A strategy developer's own: their part of the audit, and later their parameters.",
+    )
+
     class Meta:
         model = User
         fields: ClassVar = ["username", "first_name", "last_name", "email", "is_active", "is_superuser"]
@@ -30,6 +38,7 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg] # generic for check
         super().__init__(*arguments, **named)
         if self.instance.pk:
             self.fields["roles"].initial = list(self.instance.groups.values_list("name", flat=True))
+            self.fields["strategies"].initial = strategies_of(self.instance)
             self.fields["username"].disabled = True
 
     def clean(self) -> dict[str, Any]:
@@ -58,6 +67,7 @@ class PersonAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # generic for che
         change_person(
             user=obj,
             roles=form.cleaned_data["roles"],
+            strategies=form.cleaned_data["strategies"],
             is_active=form.cleaned_data["is_active"],
             is_superuser=form.cleaned_data["is_superuser"],
             actor=request.user,

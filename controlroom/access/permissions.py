@@ -10,6 +10,11 @@ PERMISSIONS = {
     "view_positions": "see positions",
     "view_orders": "see orders and fills",
     "view_system": "see processes and lags",
+    "view_audit": "see the audit of one's own area",
+    "view_tournament_audit": "see the audit of every tournament",
+    "view_whole_audit": "see the audit of everything",
+    "verify_record": "verify the record, and stop a verification",
+    "export_record": "export a part of the record with its proofs",
     "press_kill": "press the kill switch",
     "release_kill": "release the kill",
     "change_configuration": "change limits, weights and instruments",
@@ -17,12 +22,16 @@ PERMISSIONS = {
 }
 """Codename to what it allows, in words."""
 
-_SEE = ("view_overview", "view_market", "view_positions", "view_orders", "view_system", "press_kill", "control_replay")
+_SEE = (
+    "view_overview", "view_market", "view_positions", "view_orders", "view_system", "view_audit",
+    "press_kill", "control_replay",
+)  # fmt: skip
+_RECORD = ("view_whole_audit", "verify_record", "export_record")
 
 ROLES: dict[str, tuple[str, ...]] = {
     STRATEGY_DEVELOPER: _SEE,
-    TOURNAMENT_ADMINISTRATOR: _SEE,
-    OVERSIGHT: (*_SEE, "release_kill", "change_configuration"),
+    TOURNAMENT_ADMINISTRATOR: (*_SEE, "view_tournament_audit"),
+    OVERSIGHT: (*_SEE, *_RECORD, "release_kill", "change_configuration"),
 }
 
 SUPERUSER = frozenset(

@@ -23,6 +23,7 @@ def holding(codename: str) -> Rule:
 
 
 ROUTES: dict[str, Rule] = {
+    "favicon": ANYONE,
     "healthz": ANYONE,
     "login": ANYONE,
     "logout": SIGNED_IN,
@@ -32,7 +33,7 @@ ROUTES: dict[str, Rule] = {
 }
 NAMESPACES: dict[str, Rule] = {"admin": SUPERUSER}
 
-WITH_ONE_TIME_PASSWORD = frozenset({"healthz", "login", "logout", "first-password", "kill"})
+WITH_ONE_TIME_PASSWORD = frozenset({"favicon", "healthz", "login", "logout", "first-password", "kill"})
 """All that a person may use before they have chosen a password of their own."""
 
 

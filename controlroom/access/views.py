@@ -1,7 +1,7 @@
 """Login, logout, first password, kill, release, health: authenticate, parse, call, render."""
 
 from django.conf import settings
-from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
+from django.contrib.auth import authenticate, update_session_auth_hash
 from django.core import signing
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -14,10 +14,11 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from controlroom.access import handover, kill, kill_cookie, throttle
-from controlroom.access.actions import set_own_password
+from controlroom.access.actions import note_wrong_password, set_own_password, sign_in, sign_out
 from controlroom.access.forms import LoginForm, PasswordForm
 from controlroom.access.models import User
 from controlroom.access.release import release_kill
+from controlroom.access.theme import theme_of
 from events import VERSION
 
 RESULT_SALT = "station.kill.result"
@@ -28,6 +29,14 @@ WRONG = "Name or password is wrong."
 def healthz(_request: HttpRequest) -> HttpResponse:
     """Say that this process answers; nothing else is asked."""
     return JsonResponse({"ok": True, "process": "web", "version": VERSION})
+
+
+@require_safe
+def favicon(_request: HttpRequest) -> HttpResponse:
+    """Send the icon to whoever asks for it under its old name."""
+    return HttpResponse(
+        (settings.BASE_DIR / "static" / "icons" / "calm.svg").read_bytes(), content_type="image/svg+xml"
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -47,7 +56,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
         return response
     user = authenticate(request, username=username, password=form.cleaned_data["password"])
     if not isinstance(user, User):
-        throttle.note_failure(username=username, address=address)
+        note_wrong_password(username=username, address=address)
         form.add_error(None, WRONG)
         return render(request, "access/login.html", {"form": form}, status=403)
     if user.one_time_until is not None and user.one_time_until < timezone.now():
@@ -55,8 +64,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
             None, f"This one-time password has expired; ./station reset-login {user.username} makes another."
         )
         return render(request, "access/login.html", {"form": form}, status=403)
-    throttle.forget(username=username, address=address)
-    login(request, user)
+    sign_in(request=request, user=user, address=address)
     return redirect(
         reverse("first-password") if user.must_replace_password else _safe(request, form.cleaned_data["next"])
     )
@@ -65,7 +73,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
 @require_POST
 def log_out(request: HttpRequest) -> HttpResponse:
     """End the session, and the kill cookie with it."""
-    logout(request)
+    sign_out(request=request)
     response = redirect("login")
     kill_cookie.withdraw(response)
     return response
@@ -127,7 +135,7 @@ def release(request: HttpRequest) -> HttpResponse:
         actor=user, password=request.POST.get("password", ""), reason=request.POST.get("reason", "")
     )
     if not released.done and not user.check_password(request.POST.get("password", "")):
-        throttle.note_failure(username=user.username, address="release")
+        note_wrong_password(username=user.username, address="release")
     return render(
         request, template, {"released": released, "back": back}, status=200 if fragment or released.done else 400
     )
@@ -149,7 +157,10 @@ def _person(request: HttpRequest) -> User:
 def _kill_page(request: HttpRequest, context: dict[str, object], status: int = 200) -> HttpResponse:
     """Render without context processors: they would ask the database who this is."""
     template = "access/kill_fragment.html" if request.headers.get("HX-Request") == "true" else "access/kill.html"
-    return HttpResponse(render_to_string(template, context | {"csrf_token": get_token(request)}), status=status)
+    return HttpResponse(
+        render_to_string(template, context | {"csrf_token": get_token(request), "theme": theme_of(request)}),
+        status=status,
+    )
 
 
 def _shown(token: str) -> kill.Outcome | None:

@@ -43,9 +43,11 @@ def event_row(identity: str, event: bytes) -> dict[str, Any] | None:
         for name, value in payload.items()
         if isinstance(value, str | int | bool) and value != "" and not name.endswith("_ns")
     ]
+    market = milliseconds(payload.get("engine_ns"))
     return {
         "id": identity,
-        "at_ms": milliseconds(payload.get("engine_ns")) or milliseconds(envelope.get("timestamp")),
+        "at_ms": market or milliseconds(envelope.get("timestamp")),
+        "clock": "market" if market else "this machine",
         "type": envelope["type"],
         "says": ", ".join(said)[:LONGEST],
     }

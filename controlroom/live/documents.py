@@ -129,6 +129,7 @@ def system(snapshot: Snapshot) -> Document:
         "configuration": view.get("configuration"),
         "processes": processes(snapshot),
         "journal": {"seq": journal.get("seq"), "head": journal.get("head"), "unsynced": journal.get("unsynced")},
+        "signer": signer(snapshot.beats.get("signer")),
         "latency": view.get("tick_to_order_ms") or {},
         "counts": {name: count for name, count in view.get("counts", {}).items() if isinstance(count, int)},
         "refused": keyed(
@@ -140,6 +141,20 @@ def system(snapshot: Snapshot) -> Document:
         ),
         "orders_sha256": view.get("orders_sha256"),
         **snapshot.extra,
+    }
+
+
+def signer(beat: Document | None) -> Document:
+    """Return how far the record is signed, how long the oldest unsigned record has waited, and by whom."""
+    if beat is None:
+        return {}
+    numbers = beat.get("metrics", {})
+    return {
+        "execution": numbers.get("signed_seq_execution"),
+        "station": numbers.get("signed_seq_station"),
+        "age_s": numbers.get("unsigned_age_s"),
+        "refused": numbers.get("refused"),
+        "isolation": "a user of its own" if numbers.get("own_user") else "none (same user)",
     }
 
 

@@ -47,10 +47,12 @@ def disk_usage() -> dict[str, int]:
     """Return the disk of the data directory and the sizes of its parts, in bytes."""
     root = paths().root
     usage = shutil.disk_usage(root if root.exists() else root.anchor)
-    folders = {"journal": paths().journal, "valkey": paths().valkey, "logs": paths().logs}
+    folders = {"journal": paths().journal, "valkey": paths().valkey, "logs": paths().logs, "store": paths().questdb}
     sizes = {name: _size(folder) for name, folder in folders.items() if folder.exists()}
     files = {"store": paths().store, "database": paths().database}
-    sizes |= {name: file.stat().st_size for name, file in files.items() if file.exists()}
+    for name, file in files.items():
+        if file.exists():
+            sizes[name] = sizes.get(name, 0) + file.stat().st_size
     return {"free": usage.free, "total": usage.total, **sizes}
 
 

@@ -7,6 +7,9 @@ from controlroom.live.snapshot import Snapshot, milliseconds
 
 LIMITS_MS = {"worker": 3000, "journal": 3000, "equity": 10_000, "feed": 5000}
 """Older than this is stale. Bars have a limit of their own: two intervals and five seconds of arrival time."""
+AWAY_S = 1.0  # without an answer from the store: from then on every page says so
+BEHIND = 20_000  # records, about a second of work for the recorder
+RELAY_AWAY_MS = 5000
 
 
 def state_of(view: dict[str, Any] | None) -> tuple[str, str]:
@@ -120,6 +123,26 @@ def key_figures(view: dict[str, Any]) -> Document:
     }
 
 
+def projection_of(snapshot: Snapshot) -> Document | None:
+    """Return how far the store is behind the journals and how long it has not answered; None while all is well."""
+    metrics = snapshot.beats.get("recorder", {}).get("metrics", {})
+    away_s = metrics.get("store_away_s", 0.0)
+    behind = int(metrics.get("lag_records", 0) + metrics.get("station_lag_records", 0))
+    if away_s < AWAY_S and behind < BEHIND and not metrics.get("not_projected"):
+        return None
+    return {"behind": behind, "away_ms": int(away_s * 1000), "stopped": bool(metrics.get("not_projected"))}
+
+
+def relay_away(snapshot: Snapshot) -> Document | None:
+    """Return since when the relay gives no sign of life, None while it does or nobody can be heard at all."""
+    if not snapshot.beats:
+        return None
+    last = milliseconds(snapshot.beats.get("relay", {}).get("beat_ns"))
+    if last is not None and snapshot.now_ms - last <= RELAY_AWAY_MS:
+        return None
+    return {"away": True, "since_ms": last}
+
+
 def header(snapshot: Snapshot) -> Document:
     """Return what every page shows above its content."""
     view = snapshot.view or {}
@@ -136,7 +159,9 @@ def header(snapshot: Snapshot) -> Document:
         "source": source,
         "simulated": source["label"] == "SIMULATED",
         "unreachable": snapshot.view is None,
+        "relay_away": relay_away(snapshot),
         "failed": [process["name"] for process in snapshot.supervised if process.get("failed")],
+        "projection": projection_of(snapshot),
         "stamps": stamps_of(snapshot),
         "limits": LIMITS_MS,
         "alerts": sum(alert.get("severity") != "info" for alert in view.get("alerts", [])),

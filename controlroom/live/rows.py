@@ -127,7 +127,6 @@ SUPERVISED = {
     "starting": "starting",
     "restarting": "restarting",
     "waiting": "waiting",
-    "ended": "ended",
     "failed": "failed",
 }
 """The supervisor's word for a process' state to the page's."""

@@ -133,5 +133,6 @@ def read_now(*, with_extra: bool = False) -> tuple[Snapshot, str]:
         _client.cache_clear()
         trouble = f"the bus does not answer ({type(error).__name__})"
         return Snapshot(last.view, last.beats, run, now, extra, supervised()), trouble
+    beats = {name: {**beat, "state": "down"} for name, beat in last.beats.items() if name not in beats} | beats
     view = msgspec.json.decode(newest[0][1][FIELD]) if newest else None
     return Snapshot(view, beats, run, now, extra, supervised()), ""

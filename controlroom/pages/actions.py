@@ -7,6 +7,7 @@ from django.db import transaction
 
 from controlroom.access.permissions import named
 from events.actions import put
+from events.models import Outbox
 from events.streams import CONTROL_FEED
 from events.types import FeedControl
 
@@ -19,8 +20,8 @@ class ReplayInputError(ValueError):
 
 
 @transaction.atomic
-def control_replay(*, actor: Any, action: str, speed: str = "") -> None:
-    """Ask the feed to pause, go on, step one slice or change its speed.
+def control_replay(*, actor: Any, action: str, speed: str = "") -> Outbox:
+    """Ask the feed to pause, go on, step one slice or change its speed; return the request.
 
     Raises
     ------
@@ -37,4 +38,4 @@ def control_replay(*, actor: Any, action: str, speed: str = "") -> None:
         raise ReplayInputError(f"speed {speed!r} is not offered; allowed are {', '.join(SPEEDS)}")
     name = actor.get_username()
     factor = 0.0 if speed in {"", "max"} else float(speed)
-    put(stream=CONTROL_FEED, payload=FeedControl(action=action, actor=name, speed=factor), actor=name)  # type: ignore[arg-type]  # checked above
+    return put(stream=CONTROL_FEED, payload=FeedControl(action=action, actor=name, speed=factor), actor=name)  # type: ignore[arg-type]  # checked above

@@ -45,12 +45,18 @@ def stale_beyond(old_ms: int, limit_ms: int) -> tuple[str, bool]:
     return (f"STALE {duration(old_ms)}", True) if old_ms > limit_ms else (duration(old_ms), False)
 
 
-def page_title(header: Document, page: str) -> str:
+def is_stale(header: Document, now_ms: int) -> bool:
+    """Return whether the worker or the bars are too old to be believed."""
+    return any(age(header, name, now_ms)[1] for name in ("worker", BARS))
+
+
+def page_title(header: Document, page: str, now_ms: int) -> str:
     """Return the text of the browser's tab: what is wrong first, then that the data is not live, then the page."""
     state, source = header.get("state"), header.get("source", {})
     alerts: Any = header.get("alerts", 0)
     parts = [
         str(state) if state in {"KILLED", "HALTED", "REDUCING", "UNREACHABLE"} else "",
+        "STALE" if is_stale(header, now_ms) else "",
         f"({alerts})" if alerts else "",
         source.get("label", "") if source.get("label") not in {"LIVE", "NO SOURCE"} else "",
         page,
@@ -58,8 +64,8 @@ def page_title(header: Document, page: str) -> str:
     return " ".join(part for part in parts if part) + " \u00b7 AI Trading Station"
 
 
-def icon(header: Document) -> str:
+def icon(header: Document, now_ms: int) -> str:
     """Return the name of the favicon."""
     if header.get("state") in {"KILLED", "HALTED", "UNREACHABLE"}:
         return "kill"
-    return "alert" if header.get("alerts") else "calm"
+    return "alert" if header.get("alerts") or is_stale(header, now_ms) else "calm"

@@ -6,8 +6,8 @@ from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from controlroom.access.theme import THEME_COOKIE, THEMES
 from controlroom.pages.actions import ReplayInputError, control_replay
-from controlroom.pages.station import THEME_COOKIE, THEMES
 
 YEAR_S = 365 * 86400
 
@@ -27,12 +27,13 @@ def replay(request: HttpRequest) -> HttpResponse:
     speed = request.POST.get("speed", "")
     action = request.POST.get("action") or ("speed" if speed else "")
     try:
-        control_replay(actor=request.user, action=action, speed=speed)
+        row = control_replay(actor=request.user, action=action, speed=speed)
     except ReplayInputError as error:
         return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
     messages.info(
         request,
-        f"Replay: {action} {speed if action == 'speed' else ''}requested; the badge shows it once it is done.",
+        f"Replay: {action}{f' {speed}' if action == 'speed' else ''} requested.",
+        extra_tags=f"request-{row.id}",
     )
     return redirect(_back(request))
 

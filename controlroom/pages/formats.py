@@ -131,9 +131,11 @@ FORMATS: dict[str, Callable[[Any], Shown]] = {
     "et_minute": _clock(NEW_YORK, "%H:%M"),
     "et_day": _clock(NEW_YORK, "%a %Y-%m-%d"),
     "et_day_minute": _clock(NEW_YORK, "%a %H:%M"),
+    "et_short": _clock(NEW_YORK, "%m-%d %H:%M:%S"),
     "et_stamp": _clock(NEW_YORK, "%Y-%m-%d %H:%M:%S"),
     "et_full": _clock(NEW_YORK, "%Y-%m-%d %H:%M:%S ET"),
     "utc": _clock(UTC, "%H:%M:%S"),
+    "utc_stamp": _clock(UTC, "%Y-%m-%d %H:%M:%S"),
     "utc_full": _clock(UTC, "%Y-%m-%d %H:%M:%S UTC"),
 }
 """Instants are milliseconds since 1970; fractions become percent; ``loss`` takes a lost fraction, shown negative."""

@@ -1,14 +1,13 @@
 """The blotter: orders by filter, sort and page as the URL says, the same as CSV, and one order's whole life."""
 
 import csv
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import chain, islice
 from typing import Any
 
 import msgspec
-from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import render
@@ -20,11 +19,11 @@ from controlroom.live.source import read_now
 from controlroom.pages.formats import NEW_YORK, Shown, show
 from controlroom.pages.station import station_page
 from controlroom.pages.store import station_store
+from controlroom.pages.streaming import Line, later
 from market.store.port import LifeRow, OrderFilter, OrderRow, QueryError, StoreUnavailableError
 
 PAGE_ROWS = 50
 MOST_COUNTED = 10_000
-CSV_PIECE = 500  # lines
 SORTS = ("engine_ns", "symbol", "state")
 STATES = (
     "RISK_DENIED",
@@ -191,13 +190,6 @@ def page(request: HttpRequest) -> HttpResponse:
     return station_page(request, "pages/orders.html", page="Orders", topics=("orders",), context=context, now=now)
 
 
-class _Line:
-    """A file that hands back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 FIELDS = (
     "order_id",
     "engine_ns",
@@ -217,18 +209,12 @@ FIELDS = (
 
 
 def _lines(orders: Iterator[OrderRow]) -> Iterator[str]:
-    writer: Any = csv.writer(_Line())
+    writer: Any = csv.writer(Line())
     yield writer.writerow([*FIELDS, "lots_by_strategy", "denials"])
     for order in orders:
         shares = " ".join(f"{name}:{lots}" for name, lots in order.lots_by_strategy.items())
         denials = " ".join(f"{denial['code']}({denial['value']!r}>{denial['limit']!r})" for denial in order.denials)
         yield writer.writerow([*(getattr(order, name) for name in FIELDS), shares, denials])
-
-
-async def _later(lines: Iterator[str]) -> AsyncIterator[str]:
-    """Yield the lines in pieces, read in the thread that holds the store's connection."""
-    while piece := await sync_to_async(lambda: "".join(islice(lines, CSV_PIECE)))():
-        yield piece
 
 
 @require_GET
@@ -241,7 +227,7 @@ def as_csv(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
     whole = chain(begun, lines)
     return StreamingHttpResponse(
-        _later(whole) if isinstance(request, ASGIRequest) else whole,
+        later(whole) if isinstance(request, ASGIRequest) else whole,
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="orders.csv"'},
     )

@@ -5,21 +5,13 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from controlroom.access.theme import theme_of
 from controlroom.live.documents import document
 from controlroom.live.snapshot import Snapshot
 from controlroom.live.source import read_now
 from controlroom.pages.actions import SPEEDS
 from controlroom.pages.ages import icon, page_title
 from controlroom.pages.history import history
-
-THEMES = ("dark", "light")
-THEME_COOKIE = "station_theme"
-
-
-def theme_of(request: HttpRequest) -> str:
-    """Return the theme that this browser chose; dark until it does."""
-    chosen = request.COOKIES.get(THEME_COOKIE, "")
-    return chosen if chosen in THEMES else THEMES[0]
 
 
 def station_page(
@@ -59,8 +51,8 @@ def station_page(
             "history": history(snapshot.view or {}),
             "theme": theme_of(request),
             "speeds": SPEEDS,
-            "title": page_title(header, page),
-            "icon": icon(header),
+            "title": page_title(header, page, snapshot.now_ms),
+            "icon": icon(header, snapshot.now_ms),
             "cancels": header["kpi"].get("open_orders", 0),
             **(context or {}),
         },

@@ -4,13 +4,21 @@ import functools
 from pathlib import Path
 
 from controlroom.live.files import paths
+from market.store import store_address
 from market.store.embedded import EmbeddedStore
 from market.store.port import Store
+from market.store.questdb.address import Address
+from market.store.questdb.store import QuestDBStore
 
 
 @functools.lru_cache(maxsize=4)
 def _opened(path: Path) -> EmbeddedStore:
     return EmbeddedStore(path)
+
+
+@functools.lru_cache(maxsize=4)
+def _spoken_to(address: Address) -> QuestDBStore:
+    return QuestDBStore(address)
 
 
 def station_store() -> Store:
@@ -19,6 +27,7 @@ def station_store() -> Store:
     Raises
     ------
     StoreUnavailableError
-        if it is not there yet or cannot be read.
+        if it is not there yet or cannot be read; a QuestDB says that when it is asked.
     """
-    return _opened(paths().store)
+    address = store_address(paths())
+    return _opened(paths().store) if address is None else _spoken_to(address)

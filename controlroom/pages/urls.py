@@ -3,6 +3,7 @@
 from django.urls import path
 
 from controlroom.pages import controls, market, orders, overview, positions, system
+from controlroom.pages.audit import event, record, requests, search, tournaments
 
 urlpatterns = [
     path("", overview.page, name="overview"),
@@ -15,6 +16,20 @@ urlpatterns = [
     path("orders/", orders.page, name="orders"),
     path("orders/orders.csv", orders.as_csv, name="orders-csv"),
     path("orders/<str:order_id>", orders.life, name="order"),
+    path("audit/", search.page, name="audit"),
+    path("audit/events.csv", search.download, {"form": "csv"}, name="audit-csv"),
+    path("audit/events.jsonl", search.download, {"form": "jsonl"}, name="audit-jsonl"),
+    path("audit/open", event.by_number, name="audit-open"),
+    path("audit/record", record.page, name="audit-record"),
+    path("audit/verify", record.verify, name="audit-verify"),
+    path("audit/export", record.export, name="audit-export"),
+    path("audit/jobs/<int:job_id>/cancel", record.stop, name="audit-cancel"),
+    path("audit/jobs/<int:job_id>/bundle", record.take, name="audit-bundle"),
+    path("audit/requests", requests.page, name="audit-requests"),
+    path("data/requests/<int:number>", requests.one, name="request-data"),
+    path("audit/tournaments", tournaments.page, name="audit-tournaments"),
+    path("audit/<slug:writer>/<int:seq>", event.page, name="audit-event"),
+    path("audit/<slug:writer>/<int:seq>/proof", event.proof, name="audit-proof"),
     path("system/", system.page, name="system"),
     path("replay", controls.replay, name="replay"),
     path("theme", controls.theme, name="theme"),

@@ -11,6 +11,9 @@ from events.selectors import jobs_to_ring
 TASKS = {"refit_calibrators": "agents.tasks.refit_calibrators"}
 """Job names of market/phase_table.py to the task that does them."""
 
+ASKED = {"verify_record": "audit.tasks.verify_record", "export_record": "audit.tasks.export_record"}
+"""Job names that people ask for; no process may ask for them over the bus."""
+
 log = logging.getLogger(__name__)
 
 
@@ -19,7 +22,7 @@ def ring(job: Job) -> bool:
     from controlroom.celery import app  # noqa: PLC0415 - celery loads its settings at import
 
     try:
-        app.send_task(TASKS[job.name], args=[job.id], retry=False)
+        app.send_task((TASKS | ASKED)[job.name], args=[job.id], retry=False)
     except (OperationalError, OSError) as error:
         log.warning("the doorbell for job %s failed (%s); beat will ring again", job.id, error)
         return False
@@ -28,5 +31,5 @@ def ring(job: Job) -> bool:
 
 def ring_waiting() -> int:
     """Ring for every job that nobody works on; return how many."""
-    waiting = [job for job in jobs_to_ring(now=timezone.now()) if job.name in TASKS]
+    waiting = [job for job in jobs_to_ring(now=timezone.now()) if job.name in TASKS | ASKED]
     return sum(ring(job) for job in waiting)

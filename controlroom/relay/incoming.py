@@ -7,7 +7,7 @@ import msgspec
 from django.db import transaction
 
 from controlroom.relay.doorbell import TASKS, ring
-from events.actions import acknowledge, create_job, put
+from events.actions import acknowledge, create_job, put, send_model_again
 from events.actors import STATION
 from events.bus import Entry
 from events.codec import CodecError, decode_envelope, decode_payload, encode_payload
@@ -66,6 +66,8 @@ def _due(_entry: Entry, message: Envelope) -> None:
     job, new = create_job(name=due.job, occurrence=due.occurrence, request=encode_payload(due).decode())
     if new:
         ring(job)
+    elif message.id.startswith("again:"):
+        send_model_again(occurrence=due.occurrence)  # the worker still waits: a bus that was emptied had the answer
 
 
 @transaction.atomic

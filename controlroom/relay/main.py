@@ -11,6 +11,8 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from controlroom.environment import sentence
+from controlroom.relay.answers import take_answers
 from controlroom.relay.incoming import handle
 from controlroom.relay.lock import RelayLock
 from controlroom.relay.outgoing import send_waiting
@@ -24,7 +26,7 @@ from events.streams import WORKER_EVENTS
 
 GROUP = "relay"
 IDLE_MS, BUSY_MS = 80, 10  # how long the outbox may go unlooked at: always, and while a job's answer is awaited
-BEAT_S, STANDBY_S, AGAIN_S = 1.0, 0.25, 0.25
+BEAT_S, STANDBY_S, AGAIN_S, ANSWERS_S = 1.0, 0.25, 0.25, 0.5
 COUNT = 500
 
 log = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ class Relay:
     def __init__(self, bus: redis.Redis, metrics: Metrics) -> None:
         self._bus = bus
         self._metrics = metrics
-        self._next_beat = 0.0
+        self._next_beat = self._next_answers = 0.0
         self._busy = False
 
     def start(self) -> None:
@@ -54,6 +56,9 @@ class Relay:
         if sent:
             self._metrics.counter("published").add(sent)
             self._busy = has_open_jobs()
+        if time.monotonic() >= self._next_answers:
+            self._next_answers = time.monotonic() + ANSWERS_S
+            self._metrics.counter("answered").add(take_answers(self._bus))
         if time.monotonic() >= self._next_beat:
             self._beat()
 
@@ -109,8 +114,7 @@ def _taken(lock: RelayLock) -> bool:
     try:
         return lock.take()
     except DatabaseError as error:
-        log.warning("the database failed (%s); trying again", error)
-        connection.close()
+        _lost(error)
         return False
 
 
@@ -126,6 +130,10 @@ def _relay(paths: DataPaths, stop: threading.Event, metrics: Metrics) -> None:
     except (redis.RedisError, OSError, EmbeddedServerError) as error:
         log.warning("the bus failed (%s); trying again", error)
     except DatabaseError as error:
-        log.warning("the database failed (%s); trying again", error)
-        connection.close()
+        _lost(error)
     stop.wait(AGAIN_S)
+
+
+def _lost(error: DatabaseError) -> None:
+    log.warning("the database failed (%s); trying again", sentence(error))
+    connection.close()

@@ -38,6 +38,9 @@ def send_waiting(bus: redis.Redis) -> int:
         for row in rows:
             kept = KEPT.get(row.stream, KEPT_OTHERS)
             cast("Any", pipe).xadd(row.stream, {FIELD: encoded(row)}, maxlen=kept, approximate=True)
-        pipe.execute()
-    mark_published(ids=[row.id for row in rows], now=timezone.now())
+        sent = pipe.execute()
+    entries = {
+        row.id: entry.decode() if isinstance(entry, bytes) else entry for row, entry in zip(rows, sent, strict=True)
+    }
+    mark_published(entries=entries, now=timezone.now())
     return len(rows)

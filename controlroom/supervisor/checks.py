@@ -19,6 +19,8 @@ LINTERS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 PYTEST = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "-q")
 """Two test processes; tests/conftest.py sees to it that no two tests start a station or a browser at once."""
+ON_POSTGRESQL = ("-p", "tests.on_postgresql", "tests/controlroom_backend", "tests/pages")
+"""The tests of these folders that touch the database, once more on a real PostgreSQL."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -33,10 +35,12 @@ def main(arguments: Sequence[str]) -> int:
     failed = [] if arguments else [name for name, command in LINTERS if not _holds(name, command, env)]
     if failed:
         _say(f"Did not hold: {', '.join(failed)}.")
-    code = subprocess.run(
-        [sys.executable, "-m", "pytest", *(arguments or PYTEST)], cwd=ROOT, env=env, check=False
-    ).returncode
-    return 1 if failed or code else 0
+    runs = [tuple(arguments)] if arguments else [PYTEST, (*PYTEST, *ON_POSTGRESQL)]
+    codes = [
+        subprocess.run([sys.executable, "-m", "pytest", *run], cwd=ROOT, env=env, check=False).returncode
+        for run in runs
+    ]
+    return 1 if failed or any(codes) else 0
 
 
 def _holds(name: str, command: Sequence[str], env: dict[str, str]) -> bool:

@@ -40,8 +40,7 @@ PROGRAM = """
 [program:{name}]
 command={command}
 autostart=false
-autorestart=unexpected
-exitcodes=0
+autorestart=true
 startsecs=10
 startretries=1000
 stopsignal=TERM

@@ -5,15 +5,22 @@ import sys
 
 import django
 from django.core.management import call_command
+from django.db import OperationalError
+
+from controlroom.environment import sentence
 
 
 def main() -> int:
     """Migrate, write configuration version 1 of the run, and make the first login where one is wanted."""
     django.setup()
-    call_command("migrate", interactive=False, verbosity=0)
-    call_command("configure")
-    if os.environ.get("STATION_FIRST_LOGIN") == "1":
-        call_command("first_run")
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+        call_command("configure")
+        if os.environ.get("STATION_FIRST_LOGIN") == "1":
+            call_command("first_run")
+    except OperationalError as error:
+        sys.stderr.write(f"{sentence(error)}\n")
+        return 1
     return 0
 
 

@@ -32,6 +32,7 @@ def describe(options: RunOptions) -> dict[str, Any]:
             f"settings {file} cannot be read ({error.strerror}); make it readable or move it away"
         ) from error
     try:
-        return describe_run(options, settings.weights)
+        copies = str(options.checkpoint_dir) if options.checkpoint_dir else None
+        return describe_run(options, settings.weights) | {"checkpoint_dir": copies}
     except FeedError as error:
         raise BadInputError(str(error)) from error

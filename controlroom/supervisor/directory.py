@@ -11,6 +11,8 @@ from typing import Any, Self
 
 from controlroom.supervisor.errors import BadInputError
 from events.paths import DataPaths
+from events.reader import JournalReader
+from events.segments import JournalError
 
 FREE_BYTES = 256 * 1024 * 1024
 """Two preallocated journal segments, the databases and the logs of a short run."""
@@ -19,7 +21,7 @@ IDENTITY = ("feed", "symbols", "interval_s", "stances", "source")
 """Fields of the run description that a data directory keeps for life: its journals hold one market's history."""
 
 
-OURS = {"station.lock", "journal", "settings.toml", "kill", "valkey", "store.sqlite3", "django.sqlite3"}
+OURS = {"station.lock", "journal", "settings.toml", "kill", "valkey", "store.sqlite3", "django.sqlite3", "questdb"}
 """One of these in a directory says that it is a station's, or is meant to be: no other may be made private."""
 
 
@@ -94,11 +96,12 @@ class DataDirectory:
         try:
             before = json.loads((self.paths.run / "run.json").read_text())
         except (OSError, ValueError):
-            return
+            before = _journaled(self.paths)
+        held = before.get("feed") or before.get("source", {}).get("feed")
         for field in IDENTITY:
-            if before.get(field) != json.loads(json.dumps(description.get(field))):
+            if field in before and before[field] != json.loads(json.dumps(description.get(field))):
                 raise BadInputError(
-                    f"--data-dir = {self.paths.root} holds a run of {before.get('feed')} with another {field} "
+                    f"--data-dir = {self.paths.root} holds a run of {held} with another {field} "
                     f"({_short(before.get(field))}, now {_short(description.get(field))}); "
                     "give this run a --data-dir of its own"
                 )
@@ -168,6 +171,21 @@ class DataDirectory:
         trial = self.paths.run / ".trial"
         trial.write_bytes(b"\0" * 65536)
         trial.unlink()
+
+
+def _journaled(paths: DataPaths) -> dict[str, Any]:
+    """Return source and symbols of the journal's first configuration: what a lost run.json would have said of them."""
+    try:
+        for record in JournalReader(paths.journal / "execution").read():
+            if record.type != "ControlEvent":
+                continue
+            event = json.loads(bytes(record.payload))
+            if event["action"] == "configure":
+                symbols = [each["symbol"] for each in event["content"]["instruments"]]
+                return {"symbols": symbols, "source": event["content"]["source"]}
+    except JournalError:
+        return {}  # the worker says which record, and refuses
+    return {}
 
 
 def _sentence(root: Path, error: OSError) -> str:

@@ -16,7 +16,7 @@ import psutil
 from controlroom.supervisor.directory import FREE_BYTES, check_port
 from controlroom.supervisor.errors import BadInputError, Parser, complain
 from controlroom.supervisor.options import DEFAULT_PORT, ROOT
-from engine.configuration import SettingsError, load_settings
+from engine.configuration import Disk, SettingsError, load_settings
 from events.paths import DataPaths
 
 EXAMPLE = "example: ./station doctor --data-dir var"
@@ -130,14 +130,20 @@ def _valkey(_paths: DataPaths) -> Finding:
 
 
 def _disk(paths: DataPaths) -> Finding:
-    folder = next(folder for folder in (paths.root, *paths.root.parents) if folder.exists())
-    free = shutil.disk_usage(folder).free
-    writable = os.access(folder, os.W_OK)
-    return Finding(
-        "disk",
-        free >= FREE_BYTES and writable,
-        f"{free / 1e9:.1f} GB free{'' if writable else f'; {folder} is not writable'}",
-    )
+    from worker.space import Level, disks, judge, measure  # noqa: PLC0415 - needs numpy: _packages has looked by then
+
+    try:
+        limits = load_settings(paths.settings).disk
+    except (SettingsError, OSError):
+        limits = Disk()  # _settings says it
+    said, ok = [], True
+    for name, folder in disks(paths).items():
+        space, writable = measure(folder), os.access(folder, os.W_OK)
+        level = judge(space, limits)
+        ok = ok and space.free >= FREE_BYTES and writable and level == Level.OK
+        text = f"{name}: {space.free / 1e9:.1f} of {space.total / 1e9:.1f} GB free"
+        said.append(text + (f", {level.name}" if level else "") + ("" if writable else f"; {folder} is not writable"))
+    return Finding("disk", ok, "; ".join(said))
 
 
 def _mode(paths: DataPaths) -> Finding:

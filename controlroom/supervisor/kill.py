@@ -13,7 +13,7 @@ import msgspec
 from controlroom.supervisor import control
 from controlroom.supervisor.errors import BadInputError, Parser, complain
 from controlroom.supervisor.options import ROOT
-from controlroom.supervisor.status import existing
+from events.commandline import existing
 from events.paths import DataPaths
 
 SCOPES = ("all", "account", "strategy", "symbol")

@@ -30,9 +30,11 @@ class RunOptions:
     port: int
     interval_s: int | None
     stances: Path | None
+    checkpoint_dir: Path | None
     until_done: bool
     browser: bool
     json: bool
+    questdb: bool = False
 
 
 def run_parser() -> argparse.ArgumentParser:
@@ -56,10 +58,14 @@ def run_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data-dir", type=Path, default=ROOT / "var", help="where everything is kept (default: var/)")
     parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", default=str(DEFAULT_PORT), help=f"port of the web pages (default: {DEFAULT_PORT})")
+    parser.add_argument("--checkpoint-dir", type=Path, help="copy signed checkpoints and public keys there, elsewhere")
     parser.add_argument(
         "--until-done", action="store_true", help="end by itself when the source has ended, and print the result"
     )
     parser.add_argument("--json", action="store_true", help="print the result of --until-done as one JSON object")
+    parser.add_argument(
+        "--questdb", action="store_true", help="keep the projection in a QuestDB of this station's own (needs Java 17)"
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return parser
 
@@ -84,9 +90,11 @@ def parse_run(argv: list[str]) -> RunOptions:
         port=_number("--port", given.port, 1, 65535),
         interval_s=None if given.interval is None else _number("--interval", given.interval, 1, 86400),
         stances=None if given.stances is None else given.stances.absolute(),
+        checkpoint_dir=None if given.checkpoint_dir is None else _checkpoint_directory(given.checkpoint_dir),
         until_done=given.until_done,
         browser=not (given.no_browser or given.until_done),
         json=given.json,
+        questdb=given.questdb,
     )
 
 
@@ -134,6 +142,13 @@ def _host(text: str) -> str:
             "(reach it from elsewhere through ssh -L)"
         )
     return text
+
+
+def _checkpoint_directory(path: Path) -> Path:
+    """Return the folder, which need not be there now: a medium may be put in later."""
+    if path.exists() and not path.is_dir():
+        raise BadInputError(f"--checkpoint-dir = {path} is a file; it must be a folder, best on another disk")
+    return path.absolute()
 
 
 def _data_directory(path: Path) -> Path:

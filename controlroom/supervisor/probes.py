@@ -1,5 +1,6 @@
 """Is a process ready? Each probe asks the process itself and answers within a quarter of a second."""
 
+import http.client
 import socket
 from collections.abc import Callable
 from contextlib import closing
@@ -8,6 +9,8 @@ import psutil
 
 from controlroom.supervisor import control
 from events.paths import DataPaths
+from market.store.port import StoreUnavailableError
+from market.store.questdb.address import read_address
 
 TIMEOUT_S = 0.25
 
@@ -58,3 +61,17 @@ def port(host: str, number: int) -> Callable[[DataPaths], bool]:
         return True
 
     return probe
+
+
+def questdb_answers(paths: DataPaths) -> bool:
+    """Return whether the station's own QuestDB answers."""
+    try:
+        address = read_address(paths)
+    except StoreUnavailableError:
+        return False
+    with closing(http.client.HTTPConnection(address.host, address.http_port, timeout=TIMEOUT_S)) as line:
+        try:
+            line.request("GET", "/ping")
+            return line.getresponse().status < 300
+        except (OSError, http.client.HTTPException):
+            return False

@@ -31,8 +31,10 @@ class Program:
     essential: bool = False  # without it at start there is no station
 
 
-def table(paths: DataPaths, host: str, port: int) -> tuple[Program, ...]:
-    """Return every program of a station with the embedded defaults."""
+def table(
+    paths: DataPaths, host: str, port: int, checkpoint_dir: Path | None = None, *, questdb: bool = False
+) -> tuple[Program, ...]:
+    """Return every program of a station; ``checkpoint_dir`` gets copies of checkpoints, ``questdb`` adds the server."""
     python = sys.executable
     manage = (python, str(ROOT / "manage.py"))
     data = ("--data-dir", str(paths.root))
@@ -50,6 +52,7 @@ def table(paths: DataPaths, host: str, port: int) -> tuple[Program, ...]:
         os.devnull,
         "controlroom.asgi:application",
     )
+    copies = ("--checkpoint-dir", str(checkpoint_dir)) if checkpoint_dir else ()
     beat_file = ("--schedule", str(paths.run / "celerybeat-schedule"), "--pidfile", "")
     celery_worker = (
         *celery,
@@ -63,19 +66,23 @@ def table(paths: DataPaths, host: str, port: int) -> tuple[Program, ...]:
         "--loglevel",
         "info",
     )
-    programs = (
+    programs: tuple[Program, ...] = (
         Program("bus", tuple(valkey_command(paths, "bus")), "nothing", 4, 2.0, probes.valkey("bus"), essential=True),
         Program(
             "web-cache", tuple(valkey_command(paths, "web")), "nothing", 4, 2.0, probes.valkey("web"), essential=True
         ),
         Program("worker", (*manage, "worker", *data), "servers", 1, 4.0, probes.worker),
         Program("recorder", (*manage, "recorder", *data), "servers", 2, 2.0, probes.beat("recorder")),
+        Program("signer", (*manage, "signer", *data, *copies), "servers", 3, 10.0, probes.beat("signer")),
         Program("feed", (*manage, "feed", *data), "worker", 0, 2.0, probes.beat("feed")),
         Program("relay", (*manage, "relay", *data), "database", 3, 2.0, probes.beat("relay")),
         Program("web", web, "database", 3, 2.0, probes.port(host, port)),
         Program("celery", celery_worker, "database", 3, 2.0, None),
         Program("beat", (*celery, "beat", *beat_file, "--loglevel", "info"), "database", 3, 2.0, None),
     )
+    if questdb:  # nobody waits for it: the recorder catches up, and pages say how far it is
+        command = (*manage, "questdb", *data)
+        programs += (Program("questdb", command, "servers", 4, 10.0, probes.questdb_answers),)
     return programs if control.embedded_bus() else tuple(program for program in programs if program.name != "bus")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from controlroom.supervisor import control
 from controlroom.supervisor.errors import BadInputError, Parser, complain
 from controlroom.supervisor.options import ROOT
-from controlroom.supervisor.status import existing
+from events.commandline import existing
 
 EXAMPLE = 'example: manage.py release --reason "feed repaired, positions checked" --user operator'
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from audit.chain import verify_data_directory
+from audit.verification import verify_data_directory
 from events.paths import DataPaths
 
 FIELDS = (

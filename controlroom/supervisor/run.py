@@ -8,7 +8,9 @@ import time
 import webbrowser
 from typing import Any
 
-from controlroom.supervisor import console, until_done
+from audit.errors import AuditError
+from audit.keys import create_missing
+from controlroom.supervisor import console, questdb_server, until_done
 from controlroom.supervisor.compiled import cache_directory
 from controlroom.supervisor.console import Console
 from controlroom.supervisor.daemon import DIES_WITH_PARENT
@@ -21,6 +23,8 @@ from controlroom.supervisor.station import LOOK_S, InterruptedStartError, Statio
 from controlroom.supervisor.stop import StopRequest
 from events.embedded import EmbeddedServerError
 from events.paths import DataPaths
+from market.store.port import StoreUnavailableError
+from market.store.questdb.address import URL_VARIABLE, parse_url
 
 WARNINGS = 3
 READY_S = 180.0
@@ -52,14 +56,19 @@ def _run(options: RunOptions, description: dict[str, Any], directory: DataDirect
     try:
         directory.refuse_another_source(description)
         check_port(options.host, options.port)
-        programs = table(paths, options.host, options.port)
-    except (BadInputError, EmbeddedServerError) as error:
+        _prepare_store(options, paths, description)
+        programs = table(paths, options.host, options.port, options.checkpoint_dir, questdb=options.questdb)
+        create_missing(paths)
+    except (BadInputError, EmbeddedServerError, AuditError) as error:
         directory.undo()
         raise BadInputError(str(error)) from error
     write_atomically(paths.run / "run.json", json.dumps(description))
     cache = cache_directory(paths.root / "cache")
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(cache))  # for the verification at the end of --until-done
     env = environment(paths, cache, options)
     _warn(screen, paths, description["warnings"])
+    if options.checkpoint_dir is not None and not options.checkpoint_dir.is_dir():
+        screen.note(f"Warning: --checkpoint-dir {options.checkpoint_dir} is not there; copies begin when it is.")
     if not any(cache.iterdir()):
         screen.note("The worker compiles the strategies and the engine first; once, about a minute.")
     station = Station(paths, programs, screen, stop)
@@ -80,6 +89,23 @@ def _run(options: RunOptions, description: dict[str, Any], directory: DataDirect
     except BadInputError:
         directory.undo()
         raise
+
+
+def _prepare_store(options: RunOptions, paths: DataPaths, description: dict[str, Any]) -> None:
+    """Say in the run's description where the projection is, and have what a QuestDB of its own needs."""
+    url = os.environ.get(URL_VARIABLE)
+    if options.questdb and url:
+        raise BadInputError(f"--questdb starts a QuestDB and {URL_VARIABLE} names another one; leave one of them out")
+    if url:
+        try:
+            parse_url(url)
+        except StoreUnavailableError as error:
+            raise BadInputError(str(error)) from error
+    if options.questdb:
+        questdb_server.need_java()
+        questdb_server.fetch_jar()
+        questdb_server.prepare(paths)
+    description["store"] = "questdb" if options.questdb else "embedded"
 
 
 def _warn(screen: Console, paths: DataPaths, of_the_source: list[str]) -> None:

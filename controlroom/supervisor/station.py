@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from controlroom.environment import database_name
 from controlroom.supervisor.console import Console
 from controlroom.supervisor.daemon import DIES_WITH_PARENT, Daemon
 from controlroom.supervisor.errors import BadInputError
@@ -130,15 +131,14 @@ class Station:
         until = time.monotonic() + DATABASE_S
         while process is not None and process.poll() is None:
             if time.monotonic() > until:
-                raise BadInputError(
-                    f"the database {self.paths.database} is not ready after {DATABASE_S:.0f} s; see logs/database.out"
-                )
+                name = database_name(self.paths)
+                raise BadInputError(f"the database {name} is not ready after {DATABASE_S:.0f} s; see logs/database.out")
             self.watch.look()
             self._pause()
         if process is not None and process.returncode != 0:
             raise BadInputError(
-                f"the database {self.paths.database} cannot be prepared: {self.last_words('database')} "
-                "(restore it from a copy, or move it away: a new one asks for new people and passwords)"
+                f"the database {database_name(self.paths)} cannot be prepared: {self.last_words('database')} "
+                "(start its server or restore it from a copy; a new one asks for new people and passwords)"
             )
 
     def _pause(self) -> None:

@@ -12,6 +12,7 @@ import psutil
 from controlroom.supervisor import control
 from controlroom.supervisor.errors import BadInputError, Parser, complain
 from controlroom.supervisor.options import ROOT
+from events.commandline import existing
 from events.paths import DataPaths
 
 EXAMPLE = "example: manage.py status --json | jq .account.equity"
@@ -32,19 +33,6 @@ def main(argv: list[str]) -> int:
     found = status(paths)
     sys.stdout.write(json.dumps(found) + "\n" if given.json else readable(found))
     return 0 if found["running"] else 1
-
-
-def existing(data_dir: Path) -> DataPaths:
-    """Return the paths of a data directory that is there.
-
-    Raises
-    ------
-    BadInputError
-        if it is not.
-    """
-    if not data_dir.is_dir():
-        raise BadInputError(f"--data-dir = {data_dir} is not a directory; give the one that `run` uses")
-    return DataPaths(data_dir.absolute())
 
 
 def status(paths: DataPaths) -> dict[str, Any]:
@@ -82,7 +70,7 @@ def _lives(pid: int) -> bool:
 
 def journal_end(paths: DataPaths) -> dict[str, Any]:
     """Return the last record of the worker's journal: sequence, time and type, or why there is none."""
-    from audit.chain import verify_data_directory  # noqa: PLC0415 - paid for only where the worker is away
+    from audit.verification import verify_data_directory  # noqa: PLC0415 - paid for only where the worker is away
 
     record = verify_data_directory(paths)
     end = record["writers"].get("execution")
@@ -112,9 +100,9 @@ def readable(found: dict[str, Any]) -> str:
     else:
         account = found["account"]
         killed = f", killed: {', '.join(found['killed'])}" if found["killed"] else ""
-        lines = [
-            f"{found['mode']} {found['state']}{killed} at record {found['seq']}, data {found['ages']['data_s']} s old"
-        ]
+        everything = any(scope.partition(":")[0] in {"all", "account"} for scope in found["killed"])
+        state = "KILLED" if everything else found["state"]
+        lines = [f"{found['mode']} {state}{killed} at record {found['seq']}, data {found['ages']['data_s']} s old"]
         lines.append(
             f"equity {account['equity']:,.2f} {account['currency']}, cash {account['cash']:,.2f}, "
             f"{len(found['open_orders'])} open orders"

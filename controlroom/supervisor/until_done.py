@@ -1,20 +1,21 @@
 """`run --until-done`: wait for the source's end, stop in order, prove the record, print the result."""
 
-import contextlib
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
+from audit.errors import AuditError
+from audit.signer import sign_rest
 from controlroom.supervisor import control
 from controlroom.supervisor.console import Console
 from controlroom.supervisor.options import RunOptions
 from controlroom.supervisor.result import collect, readable
 from controlroom.supervisor.station import LOOK_S, Station
 from controlroom.supervisor.stop import StopRequest
+from events.commandline import Advance, progress
 from events.paths import DataPaths
 from events.segments import JournalError
 
@@ -22,8 +23,6 @@ SILENCE_S = 180.0
 """Silence that long is a failure: above a first compilation, and above the 60 s that a job is waited for."""
 
 FULL_BYTES = 1024 * 1024  # below it, bus and journal refuse what comes, and everybody waits
-
-Progress = Callable[[int], None]
 
 
 class DidNotHoldError(Exception):
@@ -40,8 +39,8 @@ def run(options: RunOptions, description: dict[str, Any], station: Station, scre
     """
     failure = ""
     try:
-        with _progress(description.get("bars")) as progress:
-            _follow(station, stop, progress)
+        with progress("bars", description.get("bars")) as advance:
+            _follow(station, stop, advance)
         seconds = time.monotonic() - screen.started
     except DidNotHoldError as error:
         failure, seconds = str(error), time.monotonic() - screen.started
@@ -51,8 +50,9 @@ def run(options: RunOptions, description: dict[str, Any], station: Station, scre
         sys.stderr.write(f"{failure}\n")
         return 1
     try:
+        sign_rest(station.paths, options.checkpoint_dir)  # nothing, unless the signer had died meanwhile
         result = collect(station.paths, seconds)
-    except JournalError as error:
+    except (JournalError, AuditError) as error:
         sys.stderr.write(f"The record does not verify: {error}\n")
         return 1
     sys.stdout.write(msgspec.json.encode(result).decode() + "\n" if options.json else readable(result))
@@ -62,7 +62,7 @@ def run(options: RunOptions, description: dict[str, Any], station: Station, scre
     return 0
 
 
-def _follow(station: Station, stop: StopRequest, progress: Progress) -> None:
+def _follow(station: Station, stop: StopRequest, advance: Advance) -> None:
     """Return when the worker has consumed the source's end and the recorder all of it."""
     last, since = (-1, -1), time.monotonic()
     while True:
@@ -72,7 +72,7 @@ def _follow(station: Station, stop: StopRequest, progress: Progress) -> None:
         view = _view(station.paths)
         projected, lag = _recorded(station.paths)
         if view is not None:
-            progress(int(view["counts"]["bars"]))
+            advance(int(view["counts"]["bars"]))
             if view.get("failed"):
                 raise DidNotHoldError(f"The worker cannot go on: {view['failed']}.")
             if view["source"]["ended"] and projected >= view["journal"]["seq"] and not lag:
@@ -117,18 +117,3 @@ def _recorded(paths: DataPaths) -> tuple[int, int]:
     beat = control.beat(paths, "recorder")
     metrics = beat["metrics"] if beat else {}
     return int(metrics.get("projected_seq", -1)), int(metrics.get("market_lag", 1))
-
-
-@contextlib.contextmanager
-def _progress(total: int | None) -> Iterator[Progress]:
-    """Yield what moves the bar: on a terminal only."""
-    if not sys.stderr.isatty():
-        yield lambda _bars: None
-        return
-    from rich.console import Console as Terminal  # noqa: PLC0415 - only a terminal pays for its import
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    columns = (TextColumn("bars"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
-        task = bar.add_task("bars", total=total)
-        yield lambda bars: bar.update(task, completed=bars)

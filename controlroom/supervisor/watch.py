@@ -22,7 +22,7 @@ REFUSING = {"worker", "recorder", "feed"}
 class _Seen:
     program: Program
     crashes: Crashes = field(default_factory=Crashes)
-    state: str = "waiting"  # starting, ready, restarting, ended, failed
+    state: str = "waiting"  # starting, ready, restarting, failed
     was_ready: bool = False
     refused: bool = False
     pid: int = 0
@@ -56,7 +56,7 @@ class Watch:
 
     def are_ready(self, names: Sequence[str]) -> bool:
         """Return whether all of them are ready."""
-        return all(self._seen[name].state in {"ready", "ended"} for name in names)
+        return all(self._seen[name].state == "ready" for name in names)
 
     def crashed(self, names: Sequence[str]) -> str | None:
         """Return the first of them that has died at least once, if any."""
@@ -74,9 +74,6 @@ class Watch:
 
     def _update(self, seen: _Seen, row: dict[str, Any]) -> None:
         name, pid = seen.program.name, int(row["pid"])
-        if row["statename"] == "EXITED" and row["exitstatus"] == 0:
-            seen.state, seen.pid = "ended", 0
-            return
         before = seen.crashes.restarts
         failed = seen.crashes.see(pid, time.monotonic())
         died = seen.crashes.restarts > before

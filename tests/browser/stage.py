@@ -18,7 +18,7 @@ from events import bus
 from events.embedded import valkey_command
 from events.paths import DataPaths
 from events.streams import WORKER_SNAPSHOT
-from tests.browser import scripted
+from tests.browser import recorded, scripted
 
 ROOT = Path(__file__).resolve().parents[2]
 USER, PASSWORD = "operator", "a-long-enough-password-1"
@@ -65,6 +65,7 @@ class Stage:
         self._manage("shell", "-c", SETUP)
         (self.paths.run / "run.json").write_bytes(msgspec.json.encode({"speed": 120, "feed": "replay:x"}))
         scripted.fill_store(self.paths.store)
+        recorded.fill(self.paths)
         self.publish()
         self.start_web()
 
@@ -137,6 +138,10 @@ class Stage:
         if self._playing.is_set():
             self._playing.clear()
             self._player.join()
+
+    def manage_shell(self, code: str) -> None:
+        """Run Python in the station's Django, as another of its processes would."""
+        self._manage("shell", "--no-imports", "-c", code)
 
     def close(self) -> None:
         """Stop everything that was started."""

@@ -10,7 +10,8 @@ from tests.browser import scripted
 from tests.browser.stage import Stage
 
 pytestmark = pytest.mark.browser
-PAGES = ("/", "/market/AAPL", "/positions/", "/orders/", "/orders/O-000033", "/system/")
+AUDIT = ("/audit/", "/audit/execution/40", "/audit/record", "/audit/requests", "/audit/tournaments")
+PAGES = ("/", "/market/AAPL", "/positions/", "/orders/", "/orders/O-000033", "/system/", *AUDIT)
 PLAIN = ("/login", "/kill", "/release", "/first-password", "/nowhere")
 
 

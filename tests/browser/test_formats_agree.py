@@ -41,7 +41,18 @@ NUMBERS = [
 INSTANTS = [1_549_981_800_000, 1_550_005_199_999, 1_552_201_200_000, 1_573_020_000_123, 1_795_372_252_926]
 LENGTHS = [0, 99, 950, 9_949, 10_000, 59_999, 119_999, 120_000, 3_599_000, 3_600_000, 172_799_000, 172_800_000, 9e8]
 WORDS = ["ACTIVE", "active", "market", "a b", ["all", "symbol:AAPL"]]
-CLOCKS = {"et", "et_minute", "et_day", "et_day_minute", "et_stamp", "et_full", "utc", "utc_full"}
+CLOCKS = {
+    "et",
+    "et_minute",
+    "et_day",
+    "et_day_minute",
+    "et_short",
+    "et_stamp",
+    "et_full",
+    "utc",
+    "utc_stamp",
+    "utc_full",
+}
 TEXTS = {"text", "list", "state", "maybe", "unusual", "order_type"}
 
 

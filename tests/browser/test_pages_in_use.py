@@ -24,7 +24,7 @@ def test_kill_takes_two_presses_and_names_its_consequence(page: Page, stage: Sta
     sure = page.locator("#kill .sure")
     expect(sure).to_be_hidden()
     page.locator("#kill summary").click()
-    expect(sure).to_have_text("Confirm: stop PAPER account, cancel 1 orders")
+    expect(sure).to_have_text("Confirm: stop PAPER account, cancel 1 orders", use_inner_text=True)
     expect(sure).to_be_hidden(timeout=6500)
     assert not stage.paths.kill_file.exists()
 

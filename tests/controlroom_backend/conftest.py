@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from django.contrib.auth.models import Group
 from controlroom.access.models import User
 from events.embedded import probe, valkey_command
 from events.paths import DataPaths
+from tests.postgresql import FOLDER, database
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
@@ -81,9 +83,9 @@ def servers(paths: DataPaths) -> Iterator[Servers]:
 class Processes:
     """Processes of a station under test; none outlives it."""
 
-    def __init__(self, paths: DataPaths) -> None:
+    def __init__(self, paths: DataPaths, database_url: str) -> None:
         self.environment = {**os.environ, "STATION_DATA_DIR": str(paths.root), "PYTHONPATH": str(ROOT)}
-        self.environment.pop("DATABASE_URL", None)
+        self.environment["DATABASE_URL"] = database_url
         self.started: list[subprocess.Popen[bytes]] = []
         self.log = (paths.root / "processes.log").open("wb")
 
@@ -107,9 +109,20 @@ class Processes:
 
 
 @pytest.fixture
-def processes(paths: DataPaths) -> Iterator[Processes]:
+def database_url() -> Iterator[str]:
+    """An empty database of this test alone for its processes; "" is SQLite in its data directory."""
+    folder = os.environ.get(FOLDER)
+    if folder is None:
+        yield ""
+        return
+    with database(folder, f"of_{uuid.uuid4().hex}") as url:
+        yield url
+
+
+@pytest.fixture
+def processes(paths: DataPaths, database_url: str) -> Iterator[Processes]:
     """Starts real processes on this test's data directory."""
-    made = Processes(paths)
+    made = Processes(paths, database_url)
     yield made
     made.close()
 

@@ -48,7 +48,7 @@ def test_who_loses_oversight_loses_the_release(boss, person, paths):
     assert boss.post(url, fields(roles=[STRATEGY_DEVELOPER])).status_code == 302
     with pytest.raises(ReleaseRefusedError):
         Passwords(paths.secrets / "release.json").verify("ada", "a-password-of-my-own-17", "why")
-    assert told()[-1]["reason"] == "roles strategy developer; active True; superuser False"
+    assert told()[-1]["reason"] == "roles strategy developer; active True; superuser False; strategies none"
 
 
 def test_making_a_person_inactive_ends_their_session_at_once(boss, person):

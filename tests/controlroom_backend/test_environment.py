@@ -41,11 +41,25 @@ def test_a_database_url_names_a_server_or_is_refused(tmp_path, monkeypatch):
     assert (found["USER"], found["PASSWORD"], found["HOST"], found["PORT"], found["NAME"]) == (
         "ada", "p@ss", "db.example", "5433", "station",
     )  # fmt: skip
-    for wrong in ("mysql://x/y", "postgresql://ada:secret@db.example"):
+    wrongs = ("mysql://x/y", "postgresql://ada:secret@db.example", "postgresql://ada:secret@db:54x2/station",
+              "postgresql://ada:secret@db/station?nonsense=secret", "secret")  # fmt: skip
+    for wrong in wrongs:
         monkeypatch.setenv("DATABASE_URL", wrong)
         with pytest.raises(environment.SettingError, match="DATABASE_URL = ") as refused:
             environment.databases(DataPaths(tmp_path), tmp_path / "t")
         assert "secret" not in str(refused.value)
+
+
+def test_a_database_url_is_read_as_postgresqls_own_clients_read_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgres://ada@%2Fvar%2FRun%2FPG/station?sslmode=require&connect_timeout=2")
+    found = environment.databases(DataPaths(tmp_path), tmp_path / "t")["default"]
+    assert (found["HOST"], found["PORT"], found["PASSWORD"]) == ("/var/Run/PG", "", "")
+    assert found["OPTIONS"]["sslmode"] == "require"
+    assert found["OPTIONS"]["connect_timeout"] == "2"
+    assert "lock_timeout" in found["OPTIONS"]["options"]
+    monkeypatch.setenv("DATABASE_URL", "postgresql:///station?host=/run/postgresql&user=ada")
+    found = environment.databases(DataPaths(tmp_path), tmp_path / "t")["default"]
+    assert (found["NAME"], found["HOST"], found["USER"]) == ("station", "/run/postgresql", "ada")
 
 
 def test_the_settings_use_a_safe_sqlite_that_waits_and_syncs(tmp_path):

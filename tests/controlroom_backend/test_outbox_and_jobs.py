@@ -207,3 +207,19 @@ def test_a_persons_change_needs_the_right_and_goes_to_the_worker(person, paths):
         "less risk",
     )
     assert event.content == msgspec.Raw(b'{"version":1}')
+
+
+@pytest.mark.django_db
+def test_a_model_that_a_bus_has_lost_is_sent_again_with_its_row():
+    asked = {"action": "pause", "scope": "strategy", "target": "momentum", "actor": "ann", "reason": "r"}
+    for number, kind in enumerate(("ModelEvent", "ControlEvent")):
+        payload = ControlEvent(**asked, request_id=str(number))
+        with transaction.atomic():
+            actions.put(
+                stream="control.worker", payload=payload, actor="ann", event_type=kind, request_id=f"{kind}:2019-02-11"
+            )
+    assert actions.send_model_again(occurrence="2019-02-11") == 0  # it waits for the relay anyway
+    Outbox.objects.update(published_at=timezone.now())
+    assert actions.send_model_again(occurrence="2019-02-12") == 0
+    assert actions.send_model_again(occurrence="2019-02-11") == 1
+    assert [row.type for row in Outbox.objects.filter(published_at=None)] == ["ModelEvent"]

@@ -79,6 +79,35 @@ def test_rows_go_out_in_id_order_with_their_ids(paths, servers):
     assert not Outbox.objects.filter(published_at=None).exists()
 
 
+def test_a_row_does_not_overtake_one_with_a_lower_id_that_is_not_committed_yet(paths, servers):
+    bus, written, finish = station_bus.connect(paths, "relay"), threading.Event(), threading.Event()
+
+    def change(name: str, *, wait: bool) -> None:
+        try:
+            with transaction.atomic():
+                event = ControlEvent(action="pause", scope="all", target=name, actor=name, reason="", request_id=name)
+                put(stream=CONTROL_WORKER, payload=event, actor=name, request_id=name)
+                written.set()
+                assert not wait or finish.wait(20)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        slow = threads.submit(change, "slow", wait=True)
+        assert written.wait(20)
+        quick = threads.submit(change, "quick", wait=False)
+        time.sleep(0.3)  # enough for one that need not wait
+        outgoing.send_waiting(bus)
+        finish.set()
+        slow.result()
+        quick.result()
+    while outgoing.send_waiting(bus):
+        pass
+    sent = messages(bus)
+    assert [decode_payload("ControlEvent", message.payload).target for message in sent] == ["slow", "quick"]
+    assert [int(message.id) for message in sent] == sorted(Outbox.objects.values_list("id", flat=True))
+
+
 def test_a_crash_between_sending_and_noting_repeats_with_the_same_id(paths, servers, monkeypatch):
     promise(3)
     bus = station_bus.connect(paths, "relay")

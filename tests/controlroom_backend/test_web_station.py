@@ -8,7 +8,10 @@ from http.client import HTTPConnection
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode
 
+import psycopg
 import pytest
+
+from tests.postgresql import FIRST
 
 pytestmark = pytest.mark.station
 
@@ -74,11 +77,21 @@ def sign_in(visitor: Browser, paths) -> None:
     assert (status, headers["Location"]) == (302, "/")
 
 
-def test_first_login_then_kill_with_the_database_moved_away(visitor, paths):
-    sign_in(visitor, paths)
+def take_away(paths, database_url: str) -> None:
+    """Let nobody reach the database any more."""
+    if database_url:
+        server, _, name = database_url.rpartition("/")
+        with psycopg.connect(f"{server}/{FIRST}", autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        return
     for file in paths.root.glob("django.sqlite3*"):
         file.rename(paths.root / f"away-{file.name}")
     paths.database.mkdir()  # whatever is opened in its place fails
+
+
+def test_first_login_then_kill_with_the_database_taken_away(visitor, paths, database_url):
+    sign_in(visitor, paths)
+    take_away(paths, database_url)
     status, headers, _ = visitor.post("/kill", scope="all", next="/orders/")
     assert status == 303
     [line] = [json.loads(line) for line in paths.kill_file.read_text().splitlines()]
@@ -87,7 +100,8 @@ def test_first_login_then_kill_with_the_database_moved_away(visitor, paths):
     assert status == 200
     assert b"Kill sent" in page
     status, _, page = visitor.get("/system/")
-    assert status == 500
+    assert status == 503
+    assert b"The database does not answer" in page
     assert b"What still works" in page
     assert visitor.get("/healthz")[0] == 200
     assert not re.search("a-password-of-my-own-17", (paths.root / "processes.log").read_text())

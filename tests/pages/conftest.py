@@ -19,7 +19,7 @@ from events import bus
 from events.embedded import valkey_command
 from events.paths import DataPaths
 from events.streams import WORKER_SNAPSHOT
-from tests.browser import scripted
+from tests.browser import recorded, scripted
 
 
 class Station:
@@ -42,6 +42,7 @@ def station_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station
     server = subprocess.Popen(valkey_command(paths, "bus"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     worker = bus.connect(paths, "worker", deadline_s=20)
     scripted.fill_store(paths.store)
+    recorded.fill(paths)
     yield Station(paths, worker)
     worker.close()
     server.kill()

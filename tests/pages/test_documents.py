@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from controlroom.live.documents import document, is_topic
+from controlroom.live.documents import document, is_topic, system
 from controlroom.live.header import bars_limit_ms
 from controlroom.live.rows import against_expected
 from controlroom.live.snapshot import Snapshot
@@ -103,3 +103,11 @@ def test_strategy_topic_has_its_targets() -> None:
 )
 def test_topics_are_a_closed_list(topic: str, known: bool) -> None:  # noqa: FBT001
     assert is_topic(topic) is known
+
+
+def test_system_says_how_far_the_record_is_signed_and_that_the_signer_is_the_same_user() -> None:
+    beat = {"metrics": {"signed_seq_execution": 41, "signed_seq_station": 7, "unsigned_age_s": 0.4, "own_user": 0.0}}
+    found = system(Snapshot(view=None, beats={"signer": beat}))["signer"]
+    assert (found["execution"], found["station"], found["age_s"]) == (41, 7, 0.4)
+    assert found["isolation"] == "none (same user)"
+    assert system(Snapshot(view=None))["signer"] == {}

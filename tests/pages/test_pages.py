@@ -16,8 +16,13 @@ from events.paths import DataPaths
 from tests.browser import scripted
 
 pytestmark = pytest.mark.django_db
-PAGES = ("/", "/market/", "/market/AAPL", "/positions/", "/orders/", "/orders/O-000033", "/system/")
-DATA = ("/data/equity", "/data/sparks", "/data/bars/AAPL", "/orders/orders.csv")
+AUDIT = ("/audit/", "/audit/record", "/audit/requests", "/audit/tournaments")
+PAGES = ("/", "/market/", "/market/AAPL", "/positions/", "/orders/", "/orders/O-000033", "/system/", *AUDIT)
+RECORD = "/audit/execution/40"
+DATA = (
+    "/data/equity", "/data/sparks", "/data/bars/AAPL", "/orders/orders.csv",
+    RECORD, f"{RECORD}/proof", "/audit/events.csv", "/audit/events.jsonl",
+)  # fmt: skip
 QUERIES = 9
 """Session, person, roles and permissions; the station is read from the bus and the store, not from this database."""
 
@@ -226,7 +231,8 @@ def test_every_template_is_rendered(visitor: Client, station: Any, templates_fol
     try:
         visitor.get("/")
         station.publish(scripted.view(killed=["all"]))
-        for path in (*PAGES, "/nowhere"):
+        visitor.post("/audit/verify", {"writer": "execution"})
+        for path in (*PAGES, RECORD, "/nowhere"):
             visitor.get(path)
     finally:
         template_rendered.disconnect(note)

@@ -76,6 +76,12 @@ def shown_as(value: Any, form: str) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
+def since(context: Context, stamp: int) -> SafeString:
+    """Show how long ago an instant was when the page was made."""
+    return shown_as(max(0, context["now_ms"] - stamp), "duration")
+
+
+@register.simple_tag(takes_context=True)
 def strategy_pnl(context: Context, name: str) -> SafeString:
     """Show a strategy's profit and loss, as the positions' document has it."""
     return field(context, "positions", f"strategies.by.{name}.pnl", "gain")
