@@ -12,9 +12,13 @@ PLAIN = {
     "worker": "worker.main",
     "feed": "market.feeds.main",
     "recorder": "recorder.main",
+    "signer": "audit.signer",
+    "keys": "audit.keys",
+    "audit": "controlroom.supervisor.audit",
     "status": "controlroom.supervisor.status",
     "kill": "controlroom.supervisor.kill",
     "release": "controlroom.supervisor.release",
+    "questdb": "controlroom.supervisor.questdb",
     "doctor": "controlroom.supervisor.doctor",
 }
 """Command to the module whose ``main(argv) -> exit code`` runs it without Django: it must work when Django cannot."""

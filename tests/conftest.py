@@ -7,14 +7,17 @@ import shutil
 import socket
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
+import msgspec
 import pytest
 from django.conf import settings
 from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadScopeScheduling
 
 from events.paths import DataPaths
+from tests.questdb.server import QuestDB
 
 ROOT = Path(__file__).resolve().parent.parent
 PRIVATE = Path(tempfile.mkdtemp(prefix="stt-"))  # short: a UNIX socket's path may have 108 bytes
@@ -30,6 +33,11 @@ os.environ["PLAYWRIGHT_SKIP_VALIDATE_HOST_REQUIREMENTS"] = "1"
 def data_folder() -> Path:
     """Return the folder of real market data."""
     return Path(os.environ.get("STATION_DATA") or ROOT.parent / "shared" / "data").resolve()
+
+
+def pytest_addoption(parser):
+    """Let tests/faults write what they find."""
+    parser.addoption("--write-faults", action="store_true", help="write docs/faults.md from what the tests find")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -116,6 +124,20 @@ def short_dir():
     folder = Path(tempfile.mkdtemp(prefix="d-", dir=PRIVATE))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def questdb_server(tmp_path_factory):
+    """Start a real QuestDB, once a test process; return its address."""
+    with QuestDB(DataPaths(tmp_path_factory.mktemp("questdb"))) as server:
+        server.start()
+        yield server.address
+
+
+@pytest.fixture
+def questdb_address(questdb_server):
+    """Return the address of an empty store: tables of a name of their own."""
+    return msgspec.structs.replace(questdb_server, prefix=f"t{uuid.uuid4().hex[:12]}_")
 
 
 @pytest.fixture(scope="session")

@@ -120,6 +120,15 @@ def test_a_read_only_directory(short_dir):
     assert list(folder.iterdir()) == []
 
 
+def test_settings_that_are_a_link_to_nowhere(short_dir):
+    data_dir = short_dir / "data"
+    data_dir.mkdir(mode=0o700)
+    (data_dir / "settings.toml").symlink_to(short_dir / "gone.toml")
+    sentence = refused(data_dir, "--feed", "sample")
+    assert "settings" in sentence
+    assert "No such file" in sentence
+
+
 def test_settings_that_may_not_be_read(short_dir):
     folder = short_dir / "d"
     folder.mkdir(mode=0o755)

@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from controlroom.supervisor.status import readable
 from events.paths import DataPaths
 from tests.operator.running import manage, unused_port
 from worker.kill import parse
@@ -46,6 +47,21 @@ def test_a_kill_without_a_worker_is_written_so_that_the_next_one_reads_it(tmp_pa
         assert all(kill.request_id and kill.ts_ns and "shell" in kill.actor for kill in kills)
     assert stat.S_IMODE(paths.kill_file.stat().st_mode) == 0o600
     assert "A kill file is present" in manage("status", "--data-dir", tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("killed", "word"),
+    [
+        ([], "PAPER ACTIVE at"),
+        (["symbol:AAPL"], "PAPER ACTIVE, killed: symbol:AAPL at"),
+        (["all"], "PAPER KILLED, killed: all at"),
+    ],
+)
+def test_status_names_the_state_that_counts(killed, word):
+    account = {"equity": 1.0, "cash": 1.0, "currency": "USD"}
+    found = {"running": True, "mode": "PAPER", "state": "ACTIVE", "killed": killed, "seq": 7, "account": account}
+    found |= {"ages": {"data_s": 0.1}, "open_orders": [], "positions": {}, "processes": []}
+    assert readable(found).startswith(word)
 
 
 def test_a_kill_that_blocks_nothing_says_so(tmp_path):

@@ -3,11 +3,15 @@ import os
 import socket
 import stat
 
+import msgspec
 import pytest
 
 from controlroom.supervisor.directory import DataDirectory, check_port
 from controlroom.supervisor.errors import BadInputError
+from events.codec import encode_payload
+from events.journal import JournalWriter
 from events.paths import DataPaths
+from events.types import ControlEvent
 
 
 def test_a_new_directory_is_private_and_locked(tmp_path):
@@ -94,3 +98,26 @@ def test_a_taken_port_is_refused(free_port):
         other.listen()
         with pytest.raises(BadInputError, match=f"--port = {free_port}"):
             check_port("127.0.0.1", free_port)
+
+
+def journaled(paths, symbols, source):
+    content = {"version": 1, "instruments": [{"symbol": symbol} for symbol in symbols], "source": source}
+    event = ControlEvent(
+        action="configure", scope="all", target="", actor="station", reason="r", request_id="c",
+        content=msgspec.Raw(json.dumps(content).encode()),
+    )  # fmt: skip
+    writer = JournalWriter(paths.journal / "execution", "execution", "run")
+    writer.append([("ControlEvent", "controlroom", None, None, encode_payload(event))])
+    writer.close()
+
+
+def test_without_its_run_json_a_directory_still_knows_its_source(tmp_path):
+    paths = DataPaths(tmp_path)
+    source = {"feed": "replay", "label": "REPLAY", "detail": "a.parquet", "interval_s": 60, "waits": True}
+    journaled(paths, ["AAPL", "MSFT"], source)
+    directory = DataDirectory(paths)
+    same = {"feed": "replay:a.parquet", "symbols": ["AAPL", "MSFT"], "source": source}
+    directory.refuse_another_source(same)
+    for field, value in (("symbols", ["AAPL"]), ("source", {**source, "feed": "simulated"})):
+        with pytest.raises(BadInputError, match=f"holds a run of replay with another {field}"):
+            directory.refuse_another_source({**same, field: value})
