@@ -75,6 +75,7 @@ with contextlib.suppress(ImportError):  # the same by the processor's instructio
 
 
 def sha256(data: bytes) -> bytes:
+    """Return the 32 bytes of a SHA-256."""
     return hashlib.sha256(data).digest()
 
 
@@ -82,10 +83,12 @@ def sha256(data: bytes) -> bytes:
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return an inner node's hash, from its two children's."""
     return sha256(b"\1" + left + right)
 
 
 def leaf_hash(record_hash: bytes) -> bytes:
+    """Return a leaf's hash, from its record's."""
     return sha256(b"\0" + record_hash)
 
 
@@ -177,6 +180,7 @@ def follow(raw: bytes, writer: str, seq: int, prev: str, left: int) -> tuple[str
 
 
 def magic(writer: str) -> bytes:
+    """Return the bytes with which every record of a writer begins."""
     return b'{"writer":' + json.dumps(writer).encode() + b',"run":'
 
 
@@ -197,16 +201,23 @@ def broken_frame(data: bytes, at: int, writer: str) -> str:
     text_end = len(data) if text_end < 0 else text_end
     if following:
         text_end = min(text_end, following[0][0])
-    if text_end > body and (crc32c(data[body:text_end]) == crc or (following and text_end == following[0][0])):
+    headless = lost(data, at, at)
+    joined = bool(following) and text_end == following[0][0]
+    if not headless and text_end > body and (joined or crc32c(data[body:text_end]) == crc):
         return "the length does not match"
     if any(not left for _, left in following[:-1]):
         return "the frame is broken and later batches follow"
-    sector = data[text_end : text_end + SECTOR - text_end % SECTOR]
-    gap = not data[text_end:].strip(b"\0") or (text_end % SECTOR == 0 and not sector.strip(b"\0"))
-    return "" if gap else "the frame is broken in the middle of its bytes"
+    return "" if headless or lost(data, at, text_end) else "the frame is broken in the middle of its bytes"
+
+
+def lost(data: bytes, frame: int, at: int) -> bool:
+    """Whether the sector of an offset holds nothing of the frame, or nothing at all follows the offset."""
+    sector = at - at % SECTOR
+    return not data[at:].strip(b"\0") or not data[max(frame, sector) : sector + SECTOR].strip(b"\0")
 
 
 def valid_frames(data: bytes, offset: int, writer: str) -> list[tuple[int, int]]:
+    """Return (offset, records of its batch still to come) of every whole frame behind an offset."""
     begin, found = magic(writer), []
     at = data.find(begin, offset + 8)
     while at >= 0:
@@ -227,10 +238,12 @@ def lines_of(file: Path) -> list[bytes]:
 
 
 def compact(fields: Fields) -> bytes:
+    """Return the JSON that is signed: no spaces, fields in their order."""
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def load_key(pem: bytes) -> tuple[str, Ed25519PublicKey]:
+    """Return a public key with its id; ValueError if it is none."""
     key = serialization.load_pem_public_key(pem)
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError("no Ed25519 key")  # noqa: TRY004 - of a file's content, not of an argument's type
@@ -239,6 +252,7 @@ def load_key(pem: bytes) -> tuple[str, Ed25519PublicKey]:
 
 
 def signed_part(fields: Fields, *without: str) -> bytes:
+    """Return what a signature is over: the fields without the signatures themselves."""
     return compact({name: value for name, value in fields.items() if name not in without})
 
 
@@ -459,6 +473,7 @@ class Journal:
 
 
 def segment_bytes(file: Path) -> bytes:
+    """Return a segment's bytes, unpacked where it is archived."""
     try:
         return gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
@@ -524,6 +539,7 @@ def verify_bundle(folder: Path, public_key: str | None, kept: Path | None) -> li
 
 
 def verify(target: Path, key_file: Path | None, kept: Path | None) -> list[str]:
+    """Verify a data directory or a bundle; return lines for a person, raise Bad at the first thing that is wrong."""
     public_key = None
     if key_file is not None:
         try:

@@ -13,7 +13,10 @@ from events.embedded import valkey_command
 from events.paths import DataPaths
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
-
+CELERY_WORKER = (
+    *("worker", "--pool", "threads", "--concurrency", "2"),
+    *("--without-gossip", "--without-mingle", "--loglevel", "info"),
+)
 
 After = Literal["nothing", "servers", "database", "worker"]
 
@@ -39,33 +42,8 @@ def table(
     manage = (python, str(ROOT / "manage.py"))
     data = ("--data-dir", str(paths.root))
     celery = (python, "-m", "celery", "-A", "controlroom.celery")
-    web = (
-        python,
-        "-m",
-        "daphne",
-        "-b",
-        host,
-        "-p",
-        str(port),
-        "--no-server-name",
-        "--access-log",
-        os.devnull,
-        "controlroom.asgi:application",
-    )
     copies = ("--checkpoint-dir", str(checkpoint_dir)) if checkpoint_dir else ()
     beat_file = ("--schedule", str(paths.run / "celerybeat-schedule"), "--pidfile", "")
-    celery_worker = (
-        *celery,
-        "worker",
-        "--pool",
-        "threads",
-        "--concurrency",
-        "2",
-        "--without-gossip",
-        "--without-mingle",
-        "--loglevel",
-        "info",
-    )
     programs: tuple[Program, ...] = (
         Program("bus", tuple(valkey_command(paths, "bus")), "nothing", 4, 2.0, probes.valkey("bus"), essential=True),
         Program(
@@ -76,14 +54,19 @@ def table(
         Program("signer", (*manage, "signer", *data, *copies), "servers", 3, 10.0, probes.beat("signer")),
         Program("feed", (*manage, "feed", *data), "worker", 0, 2.0, probes.beat("feed")),
         Program("relay", (*manage, "relay", *data), "database", 3, 2.0, probes.beat("relay")),
-        Program("web", web, "database", 3, 2.0, probes.port(host, port)),
-        Program("celery", celery_worker, "database", 3, 2.0, None),
+        Program("web", (python, *_web(host, port)), "database", 3, 2.0, probes.port(host, port)),
+        Program("celery", (*celery, *CELERY_WORKER), "database", 3, 2.0, None),
         Program("beat", (*celery, "beat", *beat_file, "--loglevel", "info"), "database", 3, 2.0, None),
     )
     if questdb:  # nobody waits for it: the recorder catches up, and pages say how far it is
         command = (*manage, "questdb", *data)
         programs += (Program("questdb", command, "servers", 4, 10.0, probes.questdb_answers),)
     return programs if control.embedded_bus() else tuple(program for program in programs if program.name != "bus")
+
+
+def _web(host: str, port: int) -> tuple[str, ...]:
+    address = ("-b", host, "-p", str(port))
+    return ("-m", "daphne", *address, "--no-server-name", "--access-log", os.devnull, "controlroom.asgi:application")
 
 
 def environment(paths: DataPaths, cache: Path, options: RunOptions) -> dict[str, str]:

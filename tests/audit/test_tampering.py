@@ -274,3 +274,19 @@ def test_a_torn_tail_that_nobody_signed_is_no_damage(station):
     *_, last = segment_files(paths.journal / "execution")
     last.write_bytes(last.read_bytes()[:-30])
     assert both(paths) is None
+
+
+@pytest.mark.parametrize("lost", range(4))
+def test_sectors_that_a_power_cut_lost_are_judged_alike(station, lost):
+    """A batch over several sectors that was never synced, each of them lost in turn, the first one included."""
+    paths, _ = station
+    journal = JournalWriter(paths.journal / "execution", "execution", "run", segment_bytes=1 << 20)
+    *_, last = segment_files(paths.journal / "execution")
+    begin = len(last.read_bytes().rstrip(b"\0"))
+    journal.append([("RiskAlert", "x", None, None, b'"' + b"y" * 600 + b'"')] * 3)
+    data = bytearray(last.read_bytes())
+    journal.close()
+    first = begin - begin % 512 + lost * 512
+    data[max(begin, first) : first + 512] = bytes(first + 512 - max(begin, first))
+    last.write_bytes(data)
+    assert both(paths) is None
