@@ -6,11 +6,11 @@ from typing import TypedDict
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from audit.arguments import BadArgumentError
 from audit.checkpoints import PURPOSE, Checkpoint, check_chain, read_lines
 from audit.errors import AuditError
 from audit.files import whole_lines
 from audit.ring import RING, KeyRing, key_id, read_public
+from events.commandline import BadInputError
 from events.paths import DataPaths
 
 
@@ -36,15 +36,13 @@ def check_arguments(public_key: Path | None, kept: Path | None, writers: list[st
 
     Raises
     ------
-    BadArgumentError
+    BadInputError
         naming the argument.
     """
     if public_key is not None:
         _given_key(public_key)
     if kept is not None and not any((kept / f"{writer}.jsonl").is_file() for writer in writers):
-        raise BadArgumentError(
-            f"--checkpoint-dir = {kept} holds no checkpoints of {', '.join(writers) or 'any journal'}"
-        )
+        raise BadInputError(f"--checkpoint-dir = {kept} holds no checkpoints of {', '.join(writers) or 'any journal'}")
 
 
 def find_anchors(paths: DataPaths, writer: str, public_key: Path | None, kept: Path | None) -> Anchors:
@@ -86,9 +84,9 @@ def _given_key(file: Path) -> Ed25519PublicKey:
     try:
         return read_public(file.read_bytes(), f"--public-key = {file}")
     except OSError as error:
-        raise BadArgumentError(f"--public-key = {file} cannot be read: {error.strerror}") from error
+        raise BadInputError(f"--public-key = {file} cannot be read: {error.strerror}") from error
     except AuditError as error:
-        raise BadArgumentError(f"{error}; give the .pub file of a signing key") from error
+        raise BadInputError(f"{error}; give the .pub file of a signing key") from error
 
 
 def _compare_rings(own: Path, kept: Path, writer: str) -> FirstBad | None:

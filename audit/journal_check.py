@@ -8,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 
 from audit.anchors import Anchors, FirstBad
-from audit.arguments import BadArgumentError
 from audit.checkpoints import Checkpoint
 from audit.errors import AuditError
 from audit.growth import HASH_BYTES, growth
@@ -17,6 +16,7 @@ from audit.segment import Walked, walk_segment
 from audit.signing import tree_path
 from audit.tree import TreeFile
 from events.archived import ArchiveAway
+from events.commandline import BadInputError
 from events.paths import DataPaths
 from events.segments import GENESIS, first_seq, segment_files
 
@@ -74,7 +74,7 @@ class JournalCheck:
 
         Raises
         ------
-        BadArgumentError
+        BadInputError
             if there are no such records.
         AuditError
             if the signer's tree file, which stands for what is outside the range, is not the signed one either.
@@ -98,7 +98,7 @@ class JournalCheck:
                 return self._bad(*damage, walked.segment.name)
             self._step(walked.segment)
         if start is None or from_seq >= self.end or last < from_seq:
-            raise BadArgumentError(
+            raise BadInputError(
                 f"--from = {from_seq} to {to_seq if to_seq is not None else 'the end'} is no range of journal "
                 f"{self.writer}, which has records 0 to {self.end - 1}"
             )

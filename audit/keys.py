@@ -16,10 +16,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit.arguments import BadArgumentError, Parser, existing, print_json, refuse
+from audit.arguments import Parser, print_json
 from audit.errors import AuditError
 from audit.files import append_line, make_private, write_file
 from audit.ring import RING, KeyRing, key_id, new_entry, public_pem
+from events.commandline import BadInputError, complain, existing
 from events.paths import DataPaths
 
 PURPOSES = ("signing", "approvals", "competition")
@@ -162,10 +163,10 @@ def main(argv: list[str]) -> int:
         given = parser.parse_args(argv)
         paths = existing(given.data_dir)
         found = _do(paths, given.what, given.purpose, given.to, given.passphrase_file)
-    except (BadArgumentError, AuditError) as error:
-        return refuse(error)
+    except (BadInputError, AuditError) as error:
+        return complain(error)
     except OSError as error:
-        return refuse(AuditError(f"{error.filename}: {error.strerror}; give a folder that can be written"))
+        return complain(AuditError(f"{error.filename}: {error.strerror}; give a folder that can be written"))
     if given.json:
         print_json(found)
     else:
@@ -182,7 +183,7 @@ def _do(paths: DataPaths, what: str, purpose: str, folder: Path | None, phrase: 
         return {"purpose": purpose, "old": f"{old} (its private half is removed)", "new": new}
     if what == "backup":
         if folder is None:
-            raise BadArgumentError("keys backup needs --to FOLDER, on another disk than the data directory's")
+            raise BadInputError("keys backup needs --to FOLDER, on another disk than the data directory's")
         return {"folder": str(folder), "files": ", ".join(backup(paths, folder.absolute(), _passphrase(phrase)))}
     return _list(paths)
 
@@ -198,13 +199,13 @@ def _passphrase(file: Path | None) -> bytes:
         try:
             phrase = file.read_bytes().split(b"\n")[0]
         except OSError as error:
-            raise BadArgumentError(f"--passphrase-file = {file} cannot be read: {error.strerror}") from error
+            raise BadInputError(f"--passphrase-file = {file} cannot be read: {error.strerror}") from error
     elif sys.stdin.isatty():
         phrase = getpass.getpass("Passphrase for the backup: ").encode()
         if getpass.getpass("The same again: ").encode() != phrase:
-            raise BadArgumentError("the two passphrases differ; type the same twice")
+            raise BadInputError("the two passphrases differ; type the same twice")
     else:
-        raise BadArgumentError("keys backup needs --passphrase-file FILE where there is no terminal to ask at")
+        raise BadInputError("keys backup needs --passphrase-file FILE where there is no terminal to ask at")
     if len(phrase) < SHORTEST_PASSPHRASE:
-        raise BadArgumentError(f"the passphrase must have at least {SHORTEST_PASSPHRASE} characters, not {len(phrase)}")
+        raise BadInputError(f"the passphrase must have at least {SHORTEST_PASSPHRASE} characters, not {len(phrase)}")
     return phrase

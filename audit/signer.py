@@ -13,7 +13,7 @@ from pathlib import Path
 
 import redis
 
-from audit.arguments import BadArgumentError, Parser, existing, journals, refuse
+from audit.arguments import Parser, journals
 from audit.copies import Copies, CopyRefusedError
 from audit.errors import AuditError
 from audit.files import make_private
@@ -21,6 +21,7 @@ from audit.keys import private_key
 from audit.ring import RING
 from audit.signing import JournalSigner, SigningRefusedError
 from events import bus, logs
+from events.commandline import BadInputError, complain, existing
 from events.embedded import EmbeddedServerError
 from events.metrics import Metrics
 from events.paths import DataPaths
@@ -198,15 +199,15 @@ def main(argv: list[str]) -> int:
     try:
         given = parser.parse_args(argv)
         paths = existing(given.data_dir)
-    except BadArgumentError as error:
-        return refuse(error)
+    except BadInputError as error:
+        return complain(error)
     if given.checkpoint_dir is not None and given.checkpoint_dir.is_file():
-        return refuse(BadArgumentError(f"--checkpoint-dir = {given.checkpoint_dir} is a file; give a folder"))
+        return complain(BadInputError(f"--checkpoint-dir = {given.checkpoint_dir} is a file; give a folder"))
     logs.configure("signer", paths)
     try:
         signer = Signer(paths, given.checkpoint_dir.absolute() if given.checkpoint_dir else None)
     except (AuditError, OSError) as error:
-        return refuse(error, 1)
+        return complain(error, 1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: setattr(signer, "stopping", True))
     try:

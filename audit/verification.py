@@ -65,7 +65,7 @@ def verify_data_directory(
 
     Raises
     ------
-    BadArgumentError
+    BadInputError
         if an argument cannot be one.
     """
     writers = [writer_name(paths, writer)] if writer else _writers(paths, checkpoints)

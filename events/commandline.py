@@ -24,11 +24,11 @@ class Parser(argparse.ArgumentParser):
         raise BadInputError(f"{self.prog}: {message}; --help lists what is allowed")
 
 
-def complain(error: Exception | str) -> int:
-    """Print the sentence on stderr, without what would steer a terminal, and return exit code 2."""
+def complain(error: Exception | str, code: int = 2) -> int:
+    """Print the sentence on stderr, without what would steer a terminal, and return the exit code."""
     sentence = " ".join(str(error).split())
     sys.stderr.write("".join(letter if letter.isprintable() else "?" for letter in sentence) + "\n")
-    return 2
+    return code
 
 
 def existing(data_dir: Path) -> DataPaths:

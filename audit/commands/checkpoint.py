@@ -3,10 +3,11 @@
 import sys
 import time
 
-from audit.arguments import BadArgumentError, Parser, existing, journals, refuse, writer_name
+from audit.arguments import Parser, journals, writer_name
 from audit.checkpoints import Checkpoint, check_signature, last_checkpoint
 from audit.errors import AuditError
 from audit.ring import KeyRing
+from events.commandline import BadInputError, complain, existing
 from events.journal import JournalReader
 from events.paths import DataPaths
 from events.reader import durable_next
@@ -24,15 +25,15 @@ def main(argv: list[str]) -> int:
         paths = existing(given.data_dir)
         writers = [writer_name(paths, given.writer)] if given.writer else journals(paths)
         until = time.monotonic() + (_seconds(given.wait) if given.wait else 0.0)
-    except BadArgumentError as error:
-        return refuse(error)
+    except BadInputError as error:
+        return complain(error)
     try:
         for writer in writers:
             found = _newest(paths, writer, until if given.wait else None)
             check_signature(found, KeyRing.read(paths.keys))
             sys.stdout.write(found.line().decode() + "\n")
     except AuditError as error:
-        return refuse(error, 1)
+        return complain(error, 1)
     return 0
 
 
@@ -55,5 +56,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0.1 <= value <= 3600:
-        raise BadArgumentError(f'--wait = "{text}" must be a number of seconds from 0.1 to 3600')
+        raise BadInputError(f'--wait = "{text}" must be a number of seconds from 0.1 to 3600')
     return value

@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
-from audit.arguments import BadArgumentError, Parser, existing, refuse, sequence, writer_name
+from audit.arguments import Parser, sequence, writer_name
 from audit.bundle import export
 from audit.errors import AuditError
+from events.commandline import BadInputError, complain, existing
 
 EXAMPLE = "audit export --writer execution --from 1000 --to 2000 --out bundle.zip"
 
@@ -23,16 +24,16 @@ def main(argv: list[str]) -> int:
         writer = writer_name(paths, given.writer)
         first, last = sequence("--from", given.first), sequence("--to", given.last)
         _check_order(first, last)
-    except BadArgumentError as error:
-        return refuse(error)
+    except BadInputError as error:
+        return complain(error)
     try:
         export(paths, writer, first, last, given.out)
     except AuditError as error:
-        return refuse(error, 1)
+        return complain(error, 1)
     sys.stdout.write(f"{given.out}: records {first} to {last}; check with: python audit/verifier.py {given.out}\n")
     return 0
 
 
 def _check_order(first: int, last: int) -> None:
     if last < first:
-        raise BadArgumentError(f'--to = "{last}" is before --from = "{first}"')
+        raise BadInputError(f'--to = "{last}" is before --from = "{first}"')

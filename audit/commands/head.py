@@ -3,10 +3,11 @@
 import sys
 from typing import Any
 
-from audit.arguments import BadArgumentError, Parser, existing, journals, print_json, refuse
+from audit.arguments import Parser, journals, print_json
 from audit.checkpoints import last_checkpoint
 from audit.errors import AuditError
 from events.archived import JournalError
+from events.commandline import BadInputError, complain, existing
 from events.journal import JournalReader
 from events.paths import DataPaths
 from events.segments import GENESIS
@@ -21,12 +22,12 @@ def main(argv: list[str]) -> int:
     try:
         given = parser.parse_args(argv)
         paths = existing(given.data_dir)
-    except BadArgumentError as error:
-        return refuse(error)
+    except BadInputError as error:
+        return complain(error)
     try:
         found = {writer: head(paths, writer) for writer in journals(paths)}
     except (AuditError, JournalError) as error:
-        return refuse(error, 1)
+        return complain(error, 1)
     if given.json:
         print_json(found)
         return 0

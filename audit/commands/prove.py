@@ -5,10 +5,11 @@ from pathlib import Path
 
 import msgspec
 
-from audit.arguments import BadArgumentError, Parser, existing, refuse, sequence, writer_name
+from audit.arguments import Parser, sequence, writer_name
 from audit.errors import AuditError
 from audit.files import write_file
 from audit.proofs import Proof, check, prove
+from events.commandline import BadInputError, complain, existing
 
 EXAMPLE = "audit prove 1234 --out proof.json   (then: manage.py audit prove --check proof.json --public-key FILE)"
 
@@ -27,19 +28,19 @@ def main(argv: list[str]) -> int:
             return _check(given.check, given.public_key)
         paths = existing(given.data_dir)
         writer, seq = writer_name(paths, given.writer), sequence("SEQ", given.seq or "")
-    except BadArgumentError as error:
-        return refuse(error)
+    except BadInputError as error:
+        return complain(error)
     try:
         found = msgspec.json.format(msgspec.json.encode(prove(paths, writer, seq)), indent=2) + b"\n"
     except AuditError as error:
-        return refuse(error, 1)
+        return complain(error, 1)
     if given.out is None:
         sys.stdout.write(found.decode())
         return 0
     try:
         write_file(given.out.absolute(), found, mode=0o644)
     except OSError as error:
-        return refuse(BadArgumentError(f"--out = {given.out} cannot be written: {error.strerror}"))
+        return complain(BadInputError(f"--out = {given.out} cannot be written: {error.strerror}"))
     return 0
 
 
@@ -48,13 +49,13 @@ def _check(file: Path, public_key: Path | None) -> int:
         proof = msgspec.json.decode(file.read_bytes(), type=Proof)
         trusted = public_key.read_bytes() if public_key else None
     except OSError as error:
-        raise BadArgumentError(f"{error.filename} cannot be read: {error.strerror}") from error
+        raise BadInputError(f"{error.filename} cannot be read: {error.strerror}") from error
     except msgspec.DecodeError as error:
-        raise BadArgumentError(f"--check = {file} is no proof: {error}") from error
+        raise BadInputError(f"--check = {file} is no proof: {error}") from error
     try:
         sys.stdout.write(f"HOLDS: {check(proof, trusted)}\n")
     except (AuditError, msgspec.DecodeError) as error:
-        return refuse(AuditError(f"DOES NOT HOLD: {error}"), 1)
+        return complain(AuditError(f"DOES NOT HOLD: {error}"), 1)
     if public_key is None:
         sys.stdout.write("The key is the proof's own; give --public-key with one that you trust.\n")
     return 0

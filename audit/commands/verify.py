@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from audit.arguments import BadArgumentError, Parser, existing, print_json, refuse, sequence
+from audit.arguments import Parser, print_json, sequence
 from audit.errors import AuditError
 from audit.verification import Verification, verify_data_directory
+from events.commandline import BadInputError, complain, existing
 
 EXAMPLE = "audit verify --writer execution --from 1000 --to 2000 --checkpoint-dir /media/usb/checkpoints --json"
 
@@ -33,8 +34,8 @@ def main(argv: list[str]) -> int:
                 paths, writer=given.writer, from_seq=first, to_seq=last, progress=progress,
                 public_key=given.public_key, checkpoints=given.checkpoint_dir,
             )  # fmt: skip
-    except (BadArgumentError, AuditError) as error:
-        return refuse(error)
+    except (BadInputError, AuditError) as error:
+        return complain(error)
     if given.json:
         print_json(found)
     else:

@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 
 from audit.archive import ArchiveReport, archive
-from audit.arguments import BadArgumentError, Parser, existing, journals, print_json, refuse, writer_name
+from audit.arguments import Parser, journals, print_json, writer_name
 from audit.errors import AuditError
 from events.archived import JournalError
+from events.commandline import BadInputError, complain, existing
 from events.paths import DataPaths
 from market.store import open_store
 from market.store.port import StoreError
@@ -30,16 +31,18 @@ def main(argv: list[str]) -> int:
         paths = existing(given.data_dir)
         writers = [writer_name(paths, given.writer)] if given.writer else journals(paths)
         keep, target = _number(given.keep), _folder(paths, given.to)
-    except BadArgumentError as error:
-        return refuse(error)
+    except BadInputError as error:
+        return complain(error)
     try:
         found = {
             writer: archive(paths, writer, target, keep=keep, projected=_projected(paths, writer)) for writer in writers
         }
     except (AuditError, JournalError, StoreError) as error:
-        return refuse(error, 1)
+        return complain(error, 1)
     except OSError as error:
-        return refuse(AuditError(f"{error.filename or target}: {error.strerror}; the segments stay where they are"), 1)
+        return complain(
+            AuditError(f"{error.filename or target}: {error.strerror}; the segments stay where they are"), 1
+        )
     if given.json:
         print_json(found)
     else:
@@ -58,15 +61,15 @@ def _projected(paths: DataPaths, writer: str) -> int:
 
 def _folder(paths: DataPaths, folder: Path) -> Path:
     if folder.exists() and not folder.is_dir():
-        raise BadArgumentError(f"--to = {folder} is a file; give a folder")
+        raise BadInputError(f"--to = {folder} is a file; give a folder")
     if folder.absolute().is_relative_to(paths.journal):
-        raise BadArgumentError(f"--to = {folder} lies in the journal itself; give a folder outside {paths.journal}")
+        raise BadInputError(f"--to = {folder} lies in the journal itself; give a folder outside {paths.journal}")
     return folder.absolute()
 
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) <= MOST_KEPT):
-        raise BadArgumentError(f'--keep = "{text}" must be a whole number from 0 to {MOST_KEPT}')
+        raise BadInputError(f'--keep = "{text}" must be a whole number from 0 to {MOST_KEPT}')
     return int(text)
 
 
