@@ -12,6 +12,10 @@ import pytest
 
 from tests.operator.running import ROOT, wait_for
 
+INTERRUPTIBLE = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+)
+
 
 @pytest.fixture
 def tree(tmp_path):
@@ -100,9 +104,9 @@ def test_ctrl_c_during_the_installation_leaves_no_pip(tree):
     slow.unlink()
     slow.write_text(f'#!/bin/sh\ncase "$*" in *install*) exec sleep 60;; *) exec {target} "$@";; esac\n')
     slow.chmod(0o755)
-    process = subprocess.Popen(
-        [str(tree / "station"), "doctor"], stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    # a test run in the background inherits an ignored SIGINT, which no shell can trap
+    interruptible = [sys.executable, "-c", INTERRUPTIBLE, str(tree / "station"), "doctor"]
+    process = subprocess.Popen(interruptible, stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_for((tree / ".venv" / ".installing").exists, 20)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=20)
