@@ -43,8 +43,8 @@ class Settled(QuestDBStore):
 
 PATIENCE_S = 30.0  # for an answer: a busy machine is no failure
 STORES = ("embedded", "questdb")
-EXAMPLES = {"embedded": 1.0, "questdb": 0.1}
-"""QuestDB answers a hundred times more slowly than a file: a tenth of the examples."""
+EXAMPLES = {"embedded": 1.0, "questdb": 0.02}
+"""QuestDB answers a hundred times more slowly than a file, on a busy machine a thousand times: few examples."""
 
 
 @pytest.fixture(scope="module", params=STORES)
