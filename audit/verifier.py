@@ -562,6 +562,7 @@ def verify(target: Path, key_file: Path | None, kept: Path | None) -> list[str]:
 
 
 def main(argv: list[str]) -> int:
+    """Verify what the command line names; return 0, 1 (does not hold) or 2 (cannot be verified)."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", type=Path, help="a data directory, or a bundle (folder or .zip)")
     parser.add_argument("--public-key", type=Path, help="a signing key that you trust (PEM)")

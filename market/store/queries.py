@@ -156,26 +156,32 @@ def _named(kind: type[Row], row: Sequence[Any], json: tuple[str, ...] = ()) -> R
 
 
 def bar_row(row: Sequence[Any]) -> BarRow:
+    """Return a bar of its columns, in the order of BarRow's fields."""
     return _named(BarRow, row)
 
 
 def order_row(row: Sequence[Any]) -> OrderRow:
+    """Return an order of its columns, in the order of OrderRow's fields."""
     return _named(OrderRow, row, ("lots_by_strategy", "denials"))
 
 
 def trade_row(row: Sequence[Any]) -> TradeRow:
+    """Return a trade of its columns, in the order of TradeRow's fields."""
     return _named(TradeRow, row, ("lots_by_strategy", "realised"))
 
 
 def life_row(row: Sequence[Any]) -> LifeRow:
+    """Return an event of an order's life of its columns, in the order of LifeRow's fields."""
     return _named(LifeRow, row)
 
 
 def equity_row(row: Sequence[Any]) -> EquityRow:
+    """Return a mark of the account of its columns, in the order of EquityRow's fields."""
     return _named(EquityRow, row, ("strategies", "units"))
 
 
 def event_row(row: Sequence[Any]) -> EventRow:
+    """Return a record of its columns, in the order of EventRow's fields."""
     return _named(EventRow, row)
 
 
