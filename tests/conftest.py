@@ -127,11 +127,17 @@ def short_dir():
 
 
 @pytest.fixture(scope="session")
-def questdb_server(tmp_path_factory):
-    """Start a real QuestDB, once a test process; return its address."""
+def questdb_process(tmp_path_factory):
+    """Start a real QuestDB, once a test process."""
     with QuestDB(DataPaths(tmp_path_factory.mktemp("questdb"))) as server:
         server.start()
-        yield server.address
+        yield server
+
+
+@pytest.fixture(scope="session")
+def questdb_server(questdb_process):
+    """Return the address of a real QuestDB that runs."""
+    return questdb_process.address
 
 
 @pytest.fixture

@@ -53,6 +53,18 @@ def full(seq):
     )
 
 
+def test_a_small_store_takes_little_of_the_disk(open_writer, questdb_process, questdb_address):
+    store = open_writer()
+    store.write(full(1))
+    everything(store)
+    files = [
+        file for table in (questdb_process.paths.questdb / "db").glob(f"{questdb_address.prefix}*")
+        for file in table.rglob("*") if file.is_file()
+    ]  # fmt: skip
+    assert files
+    assert sum(file.stat().st_blocks * 512 for file in files) < 96 * 2**20  # with the server's own defaults 1.5 GB
+
+
 def everything(store):
     store.settle()
     return {kind: list(store.every(kind)) for kind in ROWS}
