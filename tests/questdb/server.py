@@ -58,8 +58,11 @@ class QuestDB:
             server.wait(PATIENCE_S)  # it dies with its parent
 
     def wipe(self) -> None:
-        """Remove everything that it has kept; for a server that does not run."""
-        shutil.rmtree(self.paths.questdb)
+        """Remove everything that it has kept; one that still runs may make files meanwhile: once more, then."""
+        until = time.monotonic() + PATIENCE_S
+        while self.paths.questdb.exists():
+            assert time.monotonic() < until, "QuestDB's folder could not be removed"
+            shutil.rmtree(self.paths.questdb, ignore_errors=True)
 
     def server(self) -> psutil.Process:
         """Return the Java process."""

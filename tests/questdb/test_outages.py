@@ -1,7 +1,6 @@
 """QuestDB killed, suspended, slow and wiped behind a real recorder: the rows are the journal's afterwards."""
 
 import contextlib
-import shutil
 import time
 
 import pytest
@@ -94,7 +93,7 @@ def test_wiped_it_is_made_again_from_the_journals(station, server, how):
     station.start_recorder()
     station.caught_up()
     if how == "under it":
-        shutil.rmtree(server.paths.questdb)
+        server.wipe()
         assert server.command.wait(PATIENCE_S) == 1  # the supervisor starts it anew
     else:
         server.kill()
