@@ -1,7 +1,9 @@
 """A fill into the books: which strategy gets which of its lots, at what cost."""
 
+from collections.abc import Iterable
+
 from engine.ledger import book_net, book_share, share_out
-from engine.orders import Order
+from engine.orders import Booked, Image, Order
 from engine.state import State
 from events.types import FillEvent, TradeEvent
 
@@ -32,14 +34,18 @@ def book_fill(state: State, order: Order, fill: FillEvent, now_ns: int) -> Trade
     within, beyond = _fill_shares(order, fill.lots, side)
     shares = {name: within.get(name, 0) + beyond.get(name, 0) for name in {**within, **beyond}}
     crossed = order.crossed if order.filled_lots == 0 else {}
+    before = images(state, i, {**shares, **crossed})
+    cash = int(state.account[0]["cash_micro"])
     realised: dict[str, float] = {}
     for booked in (crossed, shares):
         for name, lots in booked.items():
             profit = book_share(state.books, state.rows[name], i, lots, price, unit)
             realised[name] = realised.get(name, 0.0) + profit
     if order.working:
-        _release(state, i, side, (crossed, within))
-    _charge_fee(state, i, shares, fill)
+        release(state, i, side, (crossed, within))
+        if order.external:
+            release_external(state, i, order, min(fill.lots, max(0, order.lots - order.filled_lots)))
+    fees = _charge_fee(state, i, shares, fill)
     slippage = book_net(
         state.universe.symbols,
         i,
@@ -51,6 +57,11 @@ def book_fill(state: State, order: Order, fill: FillEvent, now_ns: int) -> Trade
     )
     order.filled_lots += fill.lots
     order.filled_value += fill.lots * unit * price
+    order.crossed_price = price if crossed else order.crossed_price
+    order.booked[f"{fill.broker}:{fill.execution_id}"] = Booked(
+        fill=fill, within=within, beyond=beyond, crossed=bool(crossed), slippage=slippage, fees=fees,
+        cash_micro=cash - int(state.account[0]["cash_micro"]), before=before, after=images(state, i, before),
+    )  # fmt: skip
     return TradeEvent(
         engine_ns=max(now_ns, fill.broker_ns),
         execution_id=fill.execution_id,
@@ -68,23 +79,46 @@ def book_fill(state: State, order: Order, fill: FillEvent, now_ns: int) -> Trade
     )
 
 
+def images(state: State, i: int, names: Iterable[str]) -> dict[str, Image]:
+    """Return what the net position ("") and the books of these strategies hold of symbol i."""
+    rows = {"": state.universe.symbols[i]} | {name: state.books[state.rows[name], i] for name in names if name}
+    return {
+        name: Image(
+            int(row["lots"]), float(row["basis"]), float(row["basis_rest"]), float(row["realised"]),
+            float(row["realised_rest"]),
+        )
+        for name, row in rows.items()
+    }  # fmt: skip
+
+
 def release_rest(state: State, order: Order) -> None:
     """Release what an order that works no longer had reserved and did not fill."""
     i = state.universe.index[order.symbol]
     crossed = order.crossed if order.filled_lots == 0 else {}
-    _release(state, i, order.signed, (crossed, order.residual))
+    release(state, i, order.signed, (crossed, order.residual, order.extra))
+    order.extra = {}
+    if order.external:
+        release_external(state, i, order, max(0, order.lots - order.filled_lots))
 
 
-def _release(state: State, i: int, side: int, parts: tuple[dict[str, int], ...]) -> None:
-    """Take signed lots by strategy out of what works; crossed ones add up to zero, the net order has none of them."""
-    net = 0
+def release_external(state: State, i: int, order: Order, lots: int) -> None:
+    """Release lots of an order of nobody here: they were reserved in the symbol alone."""
+    state.universe.symbols[i]["working_buy" if order.signed > 0 else "working_sell"] -= lots
+
+
+def release(state: State, i: int, side: int, parts: tuple[dict[str, int], ...], *, again: bool = False) -> None:
+    """Take signed lots by strategy out of what works, or put them in ``again``.
+
+    Crossed ones add up to zero, the net order has none of them.
+    """
+    net, sign = 0, -1 if again else 1
     for part in parts:
         for name, lots in part.items():
             held = state.books[state.rows[name], i]
-            held["working"] -= lots
-            held["working_gross"] -= abs(lots)
+            held["working"] -= sign * lots
+            held["working_gross"] -= sign * abs(lots)
             net += lots
-    state.universe.symbols[i]["working_buy" if side > 0 else "working_sell"] -= abs(net)
+    state.universe.symbols[i]["working_buy" if side > 0 else "working_sell"] -= sign * abs(net)
 
 
 def _fill_shares(order: Order, lots: int, side: int) -> tuple[dict[str, int], dict[str, int]]:
@@ -93,6 +127,8 @@ def _fill_shares(order: Order, lots: int, side: int) -> tuple[dict[str, int], di
     Returns both, signed: what the order was for, and what came beyond it.
     """
     names = list(order.residual) or list(order.lots_by_strategy)
+    if not names:  # an order of nobody here: its fills change the net position alone
+        return {}, {}
     left = [abs(order.residual.get(name, 0)) for name in names]
     amount = min(lots, sum(left))
     within: dict[str, int] = {}
@@ -103,8 +139,10 @@ def _fill_shares(order: Order, lots: int, side: int) -> tuple[dict[str, int], di
     return within, {names[0]: side * (lots - amount)} if lots > amount else {}
 
 
-def _charge_fee(state: State, i: int, shares: dict[str, int], fill: FillEvent) -> None:
-    """Share the fee by lots: the micro-units add up to the fee exactly."""
+def _charge_fee(state: State, i: int, shares: dict[str, int], fill: FillEvent) -> dict[str, int]:
+    """Share the fee by lots and return the shares: the micro-units add up to the fee exactly."""
     lots = [abs(q) for q in shares.values()]
-    for name, fee in zip(shares, share_out(fill.fee_micro, lots, [fill.fee_micro] * len(lots)), strict=True):
+    fees = dict(zip(shares, share_out(fill.fee_micro, lots, [fill.fee_micro] * len(lots)), strict=True))
+    for name, fee in fees.items():
         state.books[state.rows[name], i]["fees_micro"] += fee
+    return fees

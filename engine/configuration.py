@@ -33,6 +33,14 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     symbol_budget: float
 
 
+class Orders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the strategies' net orders trade (engine/terms.py): a LIMIT is ``limit_bps`` beyond the mark."""
+
+    type: Literal["MARKET", "LIMIT"] = "MARKET"
+    time_in_force: Literal["DAY", "IOC", "GTC"] = "DAY"
+    limit_bps: float = 20.0
+
+
 class Disk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Free space of the journal's disk below which the station warns, reduces and halts: bytes, or a share of a disk.
 
@@ -66,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limits: Limits
     strategies: dict[str, dict[str, float]]
     disk: Disk = Disk()  # journals of stations that knew no such section go on
+    orders: Orders = Orders()
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -183,6 +192,7 @@ def _ranges(settings: Settings) -> list[tuple[str, float, float, float]]:
         ("costs.volatility_bars", costs.volatility_bars, 2, 64),
         ("costs.volume_share", costs.volume_share, 0.0001, 1.0),
         ("costs.symbol_budget", costs.symbol_budget, 0.0, 1.0),
+        ("orders.limit_bps", settings.orders.limit_bps, -1000.0, 1000.0),
         ("limits.max_order_value", limits.max_order_value, 0.0, 1e12),
         ("limits.max_order_lots", limits.max_order_lots, 0, 1e15),
         *((f"limits.{field}", getattr(limits, field), 0.0, 10.0) for field in shares),

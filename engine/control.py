@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Literal, cast
 import msgspec
 import numpy as np
 
-from engine import execution
+from engine import execution, external
 from engine.configuration import check_settings
-from engine.layout import ACTIVE, HALTED, REDUCING, STATES, UNCONFIGURED
+from engine.layout import ACTIVE, HALTED, MAINTENANCE, REDUCING, STATES, UNCONFIGURED
 from engine.output import Output, say
 from engine.state import State, apply_settings, extend
 from events.types import ControlAck, ControlEvent, RiskAlert, StateEvent
@@ -26,13 +26,17 @@ class Control:
     def __init__(self) -> None:
         self.killed: list[str] = []  # scopes: all, strategy:NAME, symbol:NAME
         self.warned = False
+        self.flattening: list[str] = []  # scopes that are being flattened, as they are named in ``killed``
+        self.interrupted = ACTIVE  # the state that MAINTENANCE resumes
 
     def apply(self, engine: "Engine", event: ControlEvent) -> list[Output]:
         """Do what a person asked, or say why not; every answer is a ControlAck."""
         handler = {
             "configure": self._configure, "kill": self._kill, "release": self._release, "enable": self._enable,
             "pause": self._pause, "reconciled": self._reconciled, "unreconciled": self._unreconciled,
-            "halt": self._halt, "reduce": self._reduce,
+            "halt": self._halt, "reduce": self._reduce, "flatten": self._flatten, "maintenance": self._maintain,
+            "resume_maintenance": self._resume, "adopt": self._external, "ignore": self._external,
+            "flatten_external": self._external,
         }.get(event.action)  # fmt: skip
         if handler is None:
             return [self._ack(engine, event, f"action {event.action} is not for the engine")]
@@ -107,6 +111,7 @@ class Control:
             return refused, []
         if scope not in self.killed:
             self.killed.append(scope)
+        self.flattening = []  # a kill that comes later stops it: what it has sent is cancelled too
         self._latch(engine.state)
         _drop_crossings(engine.state, event)
         orders = [order for order in engine.open_orders() if _in_scope(event, order.symbol, order.lots_by_strategy)]
@@ -122,6 +127,7 @@ class Control:
         state, account = engine.state, engine.state.account[0]
         everything = event.scope in {"all", "account"}
         self.killed = [] if everything else [k for k in self.killed if k != _scope(event)]
+        self.flattening = [] if everything else [k for k in self.flattening if k != _scope(event)]
         self._latch(state)
         if event.scope == "symbol":
             state.universe.symbols[state.universe.index[event.target]]["halted"] = 0
@@ -174,12 +180,62 @@ class Control:
         orders = [order for order in engine.open_orders() if _in_scope(event, order.symbol, order.lots_by_strategy)]
         return "", execution.cancel(state, orders, engine.now_ns, f"halted by {event.actor}")
 
+    def _flatten(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
+        """Cancel what works in the scope, then trade away what it holds (engine/flatten.py).
+
+        What is flattened stays closed until a person opens it again: the station HALTED, a strategy switched off, a
+        symbol halted, unless it is killed or halted already.
+        """
+        refused = _unknown(engine.state, event)
+        if refused:
+            return refused, []
+        state, word = engine.state, _scope(event)
+        if event.scope == "strategy":
+            state.strategies[state.rows[event.target]]["enabled"] = 0
+        elif event.scope == "symbol":
+            state.universe.symbols[state.universe.index[event.target]]["halted"] = 1
+        elif state.account[0]["state"] in {ACTIVE, REDUCING}:
+            state.account[0]["state"] = HALTED
+        if word not in self.flattening:
+            self.flattening.append(word)
+        _drop_crossings(state, event)
+        for order in (*state.orders.values(), *state.closed_orders.values()):
+            if order.external and event.scope != "strategy" and _in_scope(event, order.symbol, {}):
+                external.give(state, order, external.heaviest(state))
+        orders = [order for order in engine.open_orders() if _in_scope(event, order.symbol, order.lots_by_strategy)]
+        return "", execution.cancel(state, orders, engine.now_ns, f"flattened by {event.actor}")
+
+    def _maintain(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
+        """Let nothing new out while the engine is worked on; what works stays, and cancels pass."""
+        if event.scope not in {"all", "account"}:
+            return f"scope {event.scope} cannot be in maintenance; allowed are all and account", []
+        account = engine.state.account[0]
+        if account["state"] == UNCONFIGURED:
+            return "the station is UNCONFIGURED; there is nothing to interrupt", []
+        if account["state"] != MAINTENANCE:
+            self.interrupted = int(account["state"])
+            account["state"] = MAINTENANCE
+        return "", []
+
+    def _resume(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:  # noqa: ARG002 - one shape for all acts
+        """Go back to the state that the maintenance interrupted, or to the safer one that a breaker asked for since."""
+        account = engine.state.account[0]
+        if account["state"] != MAINTENANCE:
+            return f"the station is {STATES[int(account['state'])]}, not in MAINTENANCE", []
+        account["state"] = self.interrupted
+        return "", []
+
     @staticmethod
-    def _reduce(engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
+    def _external(engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
+        return external.decide(engine.state, event, engine.now_ns)
+
+    def _reduce(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
         """Let the station's exposure only fall; orders that could raise it are cancelled. HALTED stays HALTED."""
         if event.scope not in {"all", "account"}:
             return f"scope {event.scope} cannot be reduced; allowed are all and account", []
         state = engine.state
+        if state.account[0]["state"] == MAINTENANCE:  # acts at the resumption
+            self.interrupted = max(self.interrupted, REDUCING)
         if state.account[0]["state"] != ACTIVE:
             return "", []
         state.account[0]["state"] = REDUCING
@@ -208,6 +264,9 @@ class Control:
         if level == breakers.NONE:
             return []
         account, previous = state.account[0], STATES[int(state.account[0]["state"])]
+        if account["state"] == MAINTENANCE and level in LEVELS:  # acts at the resumption
+            self.interrupted = max(self.interrupted, LEVELS[level])
+            return []
         if level == breakers.WARNING:
             if self.warned:
                 return []

@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 
 from agents.calibration import confidence
-from engine import execution
+from engine import answers, execution, flatten, gate, modify
 from engine.clock import Clock
 from engine.configuration import Configuration
 from engine.control import Control
 from engine.decisions import ALLOWED, CROSSED, NOTHING, WAITING
-from engine.fills import market_fills
+from engine.fills import Taken, after_slice, slice_fills
 from engine.layout import ACCOUNT
 from engine.opinions import Opinions
 from engine.orders import Order
@@ -24,9 +24,11 @@ from engine.output import Output, say
 from engine.snapshot import pack, unpack
 from engine.state import State, new_state
 from engine.steps import contradicts, fill_and_mark, select, size_and_decide, take_targets, value
+from engine.terms import terms_of
 from events.types import (
     AccountEvent,
     BrokerEvent,
+    Change,
     ControlEvent,
     FillEvent,
     MarketSlice,
@@ -48,7 +50,7 @@ MARKED = itemgetter(*(
 ))  # fmt: skip
 """Takes what an AccountEvent says out of an account row's tuple: asking the row by name costs ten times as much."""
 
-FILLABLE = frozenset({"SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED", "PENDING_CANCEL"})
+FILLABLE = frozenset({"SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED", "PENDING_UPDATE", "PENDING_CANCEL", "EXTERNAL"})
 """States in which a simulated broker has the order."""
 
 
@@ -75,6 +77,7 @@ class Engine:
         self._turned, self._before = np.zeros(n, dtype=np.int64), np.zeros(n)
         self._settled, self._outcomes = np.zeros((n, 2), dtype=np.int64), np.zeros((n, 3))
         self._laid = -1
+        self._taken: tuple[int, Taken] = (-1, {})
 
     # --- inputs -------------------------------------------------------------------------------------------------------
 
@@ -107,16 +110,24 @@ class Engine:
         return [self._alert("MODEL_REFUSED", "warning", "account", refused)] if refused else []
 
     def on_control(self, event: ControlEvent) -> list[Output]:
-        """Take a person's act: configure, kill, release, enable, reconciled, halt."""
-        return self.control.apply(self, event)
+        """Take a person's act: configure, kill, release, enable, reconciled, halt, flatten."""
+        outputs = self.control.apply(self, event)
+        return outputs + self._flatten(self.now_ns)
 
     def on_order_event(self, event: BrokerEvent) -> list[Output]:
         """Take a broker's answer on an order."""
-        return execution.on_broker(self.state, event, self.now_ns)
+        return answers.on_broker(self.state, event, self.now_ns) + self._flatten(self.now_ns)
 
     def on_fill(self, event: FillEvent) -> list[Output]:
-        """Take an execution."""
+        """Take an execution, its correction or its bust."""
         return execution.on_fill(self.state, event, self.now_ns)
+
+    def on_change(self, order_id: str, change: Change) -> tuple[str, list[Output]]:
+        """Ask for a change of a working order; return why it is refused ("" if it is not) and what follows."""
+        order = self.state.orders.get(order_id)
+        if order is None:
+            return f"order {order_id} does not work", []
+        return modify.request(self.state, order, change, self.now_ns)
 
     def booked(self, fill: FillEvent) -> bool | None:
         """Return whether an execution was taken already; None where it belongs to no order of the station."""
@@ -129,7 +140,10 @@ class Engine:
         if not self.state.orders:
             return []
         working = [order for order in self.open_orders() if order.state in FILLABLE]
-        return market_fills(working, self.state.universe, self._costs, broker)
+        taken = dict(self.state.taken)
+        fills = slice_fills(working, self.state.universe, self._costs, broker, market.quotes, taken)
+        self._taken = (market.close_ns, taken)
+        return fills
 
     def on_slice(self, market: MarketSlice) -> list[Output]:
         """Take all bars of one close and say what follows from them."""
@@ -152,11 +166,16 @@ class Engine:
             value(state.account, universe.symbols, state.books, state.strategies, universe.rates)
         self._account["engine_ns"] = now_ns
         if state.orders:
+            if self._taken[0] == now_ns:
+                state.taken = self._taken[1]
+            after_slice(state.orders.values(), universe, market.quotes)
             outputs += execution.expire(state, now_ns, everything=market.ended)
         if universe.present:
             outputs += self.control.breakers(state, now_ns)
             outputs += self._run_policies(now_ns)
             outputs += self._decide(now_ns, last=market.ended)
+            if not market.ended:
+                outputs += self._flatten(now_ns)
         if universe.present or market.ended:
             outputs.append(say("AccountEvent", self._account_event(now_ns)))
         return outputs
@@ -295,12 +314,23 @@ class Engine:
         for i, mask in enumerate(state.masks.tolist()):
             if mask == CROSSED:
                 state.crossing = True
-            elif mask == ALLOWED:
-                execution.forget_denials(state, i)
-                outputs += execution.intend(state, i, now_ns)
             elif mask != NOTHING:
-                outputs += execution.deny(state, i, now_ns)
+                outputs += self._order(i, now_ns)
         return outputs
+
+    def _order(self, i: int, now_ns: int) -> list[Output]:
+        """Make an intent of what the checks allowed in symbol row i, or a denial of what they did not."""
+        state = self.state
+        terms = terms_of(state.configuration.settings.orders, state.universe.symbols[i], int(state.wants[i].sum()))
+        mask = int(state.masks[i])
+        if mask != ALLOWED or gate.judge_price(state, i, terms, now_ns) != ALLOWED:
+            return execution.deny(state, i, now_ns, terms)
+        execution.forget_denials(state, i)
+        return execution.intend(state, i, now_ns, terms)
+
+    def _flatten(self, now_ns: int) -> list[Output]:
+        """Send what a flatten still has to sell or buy back."""
+        return flatten.step(self, self.control.flattening, now_ns) if self.control.flattening else []
 
     def _turn(self, now_ns: int) -> list[Output]:
         """Cancel working orders that the targets no longer want: an order the other way would meet them.
@@ -308,12 +338,17 @@ class Engine:
         A symbol waits for its cancels' answers before anything new is decided in it.
         """
         state = self.state
-        wrong = [order for order in state.orders.values() if self._contradicted(order)]
+        wrong = [order for order in state.orders.values() if self._ours(order) and self._contradicted(order)]
         outputs = execution.cancel(state, wrong, now_ns, "targets turned")
         for order in state.orders.values():
             if order.state == "PENDING_CANCEL":
                 state.masks[state.universe.index[order.symbol]] = WAITING
         return outputs
+
+    @staticmethod
+    def _ours(order: Order) -> bool:
+        """Whether targets lead an order: not one that flattens, nor one that nobody here asked for."""
+        return not order.purpose and not order.external
 
     def _contradicted(self, order: Order) -> bool:
         state, universe = self.state, self.state.universe

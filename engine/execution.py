@@ -1,15 +1,25 @@
-"""From allowed orders to booked fills: the order table and what brokers say of it."""
+"""From allowed orders to booked fills: the order table, and what moves an order in it."""
 
+from typing import Literal
+
+import msgspec
 import numpy as np
 
-from engine.booking import book_fill, release_rest, split_wants
+from engine import amendments
+from engine.booking import release_rest, split_wants
+from engine.decisions import ALLOWED, NOTHING
 from engine.ledger import book_share
-from engine.orders import ImpossibleTransitionError, Order
+from engine.orders import AT_MARKET, ImpossibleTransitionError, Order, Terms
 from engine.output import Output, say
 from engine.state import REMEMBERED, State
-from events.types import BrokerEvent, Denial, FillEvent, OrderEvent, RiskAlert, TradeEvent
+from events.types import Checked, Denial, FillEvent, OrderEvent, RiskAlert, TradeEvent
 from risk.checks import raises_exposure
 from risk.codes import STATION_CODES, Code
+
+CODES = [code.name for code in Code]
+"""Every check that an allowed order has passed: all run, none can be left out."""
+
+Purpose = Literal["", "flatten"]
 
 
 def order_event(order: Order, engine_ns: int) -> OrderEvent:
@@ -31,10 +41,12 @@ def order_event(order: Order, engine_ns: int) -> OrderEvent:
         expected_price=order.expected_price,
         denials=list(order.denials),
         reason=order.reason,
+        purpose=order.purpose,
+        change=order.change,
     )
 
 
-def make_order(state: State, i: int, now_ns: int) -> Order:
+def make_order(state: State, i: int, now_ns: int, terms: Terms = AT_MARKET, purpose: Purpose = "") -> Order:
     """Return a new order of symbol row i from the kernel's ``wants``; it has no state yet."""
     wanted = {name: lots for name, lots in zip(state.names, state.wants[i].tolist(), strict=True) if lots}
     net = sum(wanted.values())
@@ -47,23 +59,46 @@ def make_order(state: State, i: int, now_ns: int) -> Order:
         lots=abs(net),
         lots_by_strategy=wanted,
         expected_price=float(state.universe.symbols[i]["mark"]),
-        expires_ns=state.universe.next_close_ns(i, now_ns),
+        type=terms.type,
+        limit_ticks=terms.limit_ticks,
+        stop_ticks=terms.stop_ticks,
+        time_in_force=terms.time_in_force,
+        expires_ns=None if terms.time_in_force == "GTC" else state.universe.next_close_ns(i, now_ns),
+        purpose=purpose,
     )
 
 
-def intend(state: State, i: int, now_ns: int) -> list[Output]:
-    """Turn an allowed decision into an intent; the kernel has reserved it already."""
-    order = make_order(state, i, now_ns)
+class UncheckedError(RuntimeError):
+    """Somebody wants an intent that the checks have not allowed."""
+
+
+def intend(state: State, i: int, now_ns: int, terms: Terms = AT_MARKET, purpose: Purpose = "") -> list[Output]:
+    """Turn an allowed decision into an intent, with the record of its checks; the kernel has reserved it already.
+
+    Raises
+    ------
+    UncheckedError
+        if the last word of the checks on symbol row i is not that its ``wants`` are allowed. Each word is good once.
+    ValueError
+        if the terms do not fit together.
+    """
+    if int(state.masks[i]) != ALLOWED:
+        raise UncheckedError(f"an order of {state.universe.instruments[i].symbol} was not allowed by the checks")
+    if terms.fault:
+        raise ValueError(terms.fault)
+    state.masks[i] = NOTHING
+    order = make_order(state, i, now_ns, terms, purpose)
     order.crossed, order.residual = split_wants(order.lots_by_strategy)
     order.move("INTENT")
     state.orders[order.order_id] = order
-    return [say("OrderEvent", order_event(order, now_ns))]
+    checked = Checked(codes=CODES, version=state.version)
+    return [say("OrderEvent", msgspec.structs.replace(order_event(order, now_ns), checked=checked))]
 
 
-def deny(state: State, i: int, now_ns: int) -> list[Output]:
+def deny(state: State, i: int, now_ns: int, terms: Terms = AT_MARKET, purpose: Purpose = "") -> list[Output]:
     """Record a denied decision and count it against the strategies in it."""
     mask = int(state.masks[i])
-    order = make_order(state, i, now_ns)
+    order = make_order(state, i, now_ns, terms, purpose)
     codes = [code for code in Code if mask & (1 << code)]
     order.denials = [
         Denial(code=code.name, value=float(state.values[i, code]), limit=float(state.limits_met[i, code]))
@@ -72,7 +107,7 @@ def deny(state: State, i: int, now_ns: int) -> list[Output]:
     order.move("RISK_DENIED")
     order.reason = codes[0].name
     outputs = [say("OrderEvent", order_event(order, now_ns))]
-    if codes[0] not in STATION_CODES:
+    if codes[0] not in STATION_CODES and not purpose:
         outputs += _count_denial(state, order, int(codes[0]), now_ns)
     return outputs
 
@@ -87,10 +122,10 @@ def _count_denial(state: State, order: Order, code: int, now_ns: int) -> list[Ou
         if row["denial_run"] >= allowed and row["enabled"]:
             row["enabled"] = 0
             met = f"{name} met {Code(code).name} {allowed} times in a row"
-            alert = _alert(
+            made = alert(
                 now_ns, "REPEATED_DENIAL", f"strategy:{name}", f"{met}: it may only reduce until a person enables it"
             )
-            outputs.append(alert)
+            outputs.append(made)
     return outputs
 
 
@@ -108,27 +143,41 @@ def on_fill(state: State, fill: FillEvent, now_ns: int) -> list[Output]:
     if key in order.executions:
         return []
     order.executions.append(key)
-    if fill.symbol != order.symbol or fill.side != order.side or fill.lots < 1 or fill.price_micro < 1:
+    wrong = fill.kind != "BUST" and (fill.lots < 1 or fill.price_micro < 1)
+    if fill.symbol != order.symbol or fill.side != order.side or wrong:
         said = f"{fill.side} {fill.lots} {fill.symbol} at {fill.price_micro} micro-units"
         return _strange_fill(
             state, fill, now_ns, f"execution {fill.execution_id} ({said}) does not fit order {order.order_id}"
         )
-    was_working = order.working
-    outputs = [say("TradeEvent", book_fill(state, order, fill, now_ns))]
-    left = order.lots - order.filled_lots
+    booking = amendments.take if fill.kind == "FILL" else amendments.amend
+    outputs = booking(state, order, fill, now_ns)
+    if not outputs:
+        return []
+    left = order.reserved_lots - order.filled_lots
     if left < 0:
-        beyond = f"order {order.order_id} was filled {-left} lots beyond its {order.lots}"
+        beyond = f"order {order.order_id} was filled {-left} lots beyond its {order.reserved_lots}"
         outputs += _strange_fill(state, fill, now_ns, beyond)
-    if was_working or (left <= 0 and order.state != "FILLED"):
-        outputs += move(state, order, "FILLED" if left <= 0 else "PARTIALLY_FILLED", now_ns, order.reason)
-    else:
-        outputs.append(say("OrderEvent", order_event(order, now_ns)))
-    return outputs
+    to = _after_fill(order, left)
+    moves = to != order.state or to == "PARTIALLY_FILLED"
+    return outputs + (
+        move(state, order, to, now_ns, order.reason) if moves else [say("OrderEvent", order_event(order, now_ns))]
+    )
+
+
+def _after_fill(order: Order, left: int) -> str:
+    """Return the state of an order once an execution was booked, corrected or taken out."""
+    if left <= 0:
+        return "FILLED"
+    if not order.working:
+        return "CANCELED" if order.state == "FILLED" else order.state
+    if order.filled_lots > 0:
+        return "PARTIALLY_FILLED"
+    return "ACCEPTED" if order.state == "PARTIALLY_FILLED" else order.state
 
 
 def _strange_fill(state: State, fill: FillEvent, now_ns: int, message: str) -> list[Output]:
     halted = _halt_symbol(state, fill.symbol)
-    return [_alert(now_ns, "UNEXPECTED_FILL", f"symbol:{fill.symbol}", f"{message}{halted}", lots=float(fill.lots))]
+    return [alert(now_ns, "UNEXPECTED_FILL", f"symbol:{fill.symbol}", f"{message}{halted}", lots=float(fill.lots))]
 
 
 def _halt_symbol(state: State, symbol: str) -> str:
@@ -139,9 +188,13 @@ def _halt_symbol(state: State, symbol: str) -> str:
     return f"; {symbol} is halted"
 
 
-def _alert(now_ns: int, rule: str, scope: str, message: str, **numbers: float) -> Output:
-    alert = RiskAlert(engine_ns=now_ns, rule=rule, severity="critical", scope=scope, message=message, numbers=numbers)
-    return say("RiskAlert", alert)
+def alert(
+    now_ns: int, rule: str, scope: str, message: str, severity: Literal["info", "warning", "critical"] = "critical",
+    **numbers: float,
+) -> Output:  # fmt: skip
+    """Return an alert."""
+    said = RiskAlert(engine_ns=now_ns, rule=rule, severity=severity, scope=scope, message=message, numbers=numbers)
+    return say("RiskAlert", said)
 
 
 def move(state: State, order: Order, to: str, now_ns: int, reason: str = "") -> list[Output]:
@@ -151,7 +204,7 @@ def move(state: State, order: Order, to: str, now_ns: int, reason: str = "") -> 
         order.move(to)
     except ImpossibleTransitionError as error:
         halted = _halt_symbol(state, order.symbol)
-        return [_alert(now_ns, "IMPOSSIBLE_TRANSITION", f"symbol:{order.symbol}", f"{error}{halted}")]
+        return [alert(now_ns, "IMPOSSIBLE_TRANSITION", f"symbol:{order.symbol}", f"{error}{halted}")]
     order.reason = reason
     if was_working and not order.working:
         _close(state, order)
@@ -160,26 +213,11 @@ def move(state: State, order: Order, to: str, now_ns: int, reason: str = "") -> 
 
 def _close(state: State, order: Order) -> None:
     release_rest(state, order)
+    order.change = None
     state.orders.pop(order.order_id, None)
     state.closed_orders[order.order_id] = order
     while len(state.closed_orders) > REMEMBERED:
         state.closed_orders.pop(next(iter(state.closed_orders)))
-
-
-def on_broker(state: State, event: BrokerEvent, now_ns: int) -> list[Output]:
-    """Take a broker's answer; what it repeats, or says of an order that has ended, changes nothing."""
-    order = state.orders.get(event.order_id)
-    if order is None:
-        if event.order_id in state.closed_orders:
-            return []
-        message = f"{event.broker} says {event.kind} of order {event.order_id}, which the station does not know"
-        return [_alert(now_ns, "UNKNOWN_ORDER", "account", message)]
-    to: str = event.kind
-    if to == "ACCEPTED" and order.canceling:  # it works although it shall not: a late answer, or the cancel was lost
-        return cancel(state, [order], now_ns, order.canceling)
-    if to == "ACCEPTED" and order.filled_lots > 0:
-        to = "PARTIALLY_FILLED" if order.state == "UNKNOWN" else order.state
-    return [] if to == order.state else move(state, order, to, now_ns, event.reason)
 
 
 def cancel(state: State, orders: list[Order], now_ns: int, reason: str) -> list[Output]:
@@ -205,14 +243,18 @@ def raising_orders(state: State) -> list[Order]:
 
 
 def expire(state: State, now_ns: int, *, everything: bool) -> list[Output]:
-    """Expire DAY orders whose session has closed, or all orders at the end of the data.
+    """Expire DAY orders whose session has closed, or all orders at the end of the data; end IOC orders after a bar.
 
     One without the broker's answer stays: only evidence ends it.
     """
     outputs: list[Output] = []
     for order in list(state.orders.values()):
-        closed = order.time_in_force == "DAY" and order.expires_ns is not None and order.expires_ns <= now_ns
-        if order.state != "UNKNOWN" and (everything or closed):
+        closed = order.time_in_force != "GTC" and order.expires_ns is not None and order.expires_ns <= now_ns
+        if order.state == "UNKNOWN" or (order.external and not everything):
+            continue
+        if order.time_in_force == "IOC" and order.seen_bar:
+            outputs += move(state, order, "CANCELED", now_ns, "immediate or cancel")
+        elif everything or closed:
             reason = "end of session" if closed else "end of data"
             outputs += move(state, order, "EXPIRED", now_ns, reason)
     return outputs

@@ -8,6 +8,7 @@ import numpy as np
 
 from engine import clock, opinions
 from engine.configuration import Configuration
+from engine.fills import Taken
 from engine.orders import Order
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ class Packed(msgspec.Struct, kw_only=True):
     version: int
     killed: list[str]
     warned: bool
+    flattening: list[str]
+    interrupted: int
+    taken: Taken
     opinions: opinions.Kept
     clock: clock.Kept
 
@@ -58,6 +62,7 @@ def pack(engine: "Engine") -> bytes:
         orders=list(state.orders.values()), closed_orders=list(state.closed_orders.values()),
         order_count=state.order_count,
         version=state.version, killed=engine.control.killed, warned=engine.control.warned,
+        flattening=engine.control.flattening, interrupted=engine.control.interrupted, taken=state.taken,
         opinions=engine.opinions.keep(), clock=engine.clock.keep(),
     ))  # fmt: skip
 
@@ -85,6 +90,8 @@ def unpack(content: bytes) -> tuple[Configuration, Callable[["Engine"], None]]:
         state.order_count, state.version = packed.order_count, packed.version
         state.crossing = bool(state.books["crossing"].any())
         engine.control.killed, engine.control.warned = packed.killed, packed.warned
+        engine.control.flattening, engine.control.interrupted = packed.flattening, packed.interrupted
+        state.taken = packed.taken
         engine.opinions.restore(packed.opinions)
         engine.clock.restore(packed.clock)
 

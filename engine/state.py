@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from agents.strategies import STRATEGIES, Policy, parameter_array
 from engine.configuration import Configuration
+from engine.fills import Taken
 from engine.layout import ACCOUNT, BOOK, COSTS, LIMITS, STRATEGY, Table
 from engine.orders import Order
 from engine.universe import Universe
@@ -67,6 +68,7 @@ class State:
     order_count: int = 0
     version: int = 0
     crossing: bool = False
+    taken: Taken = field(default_factory=dict)  # of the levels that quotes have shown
 
 
 def new_state(configuration: Configuration) -> State:
@@ -191,7 +193,7 @@ def extend(old: State, configuration: Configuration) -> State:
     for interval, aggregate in old.aggregates.items():
         new.aggregates[interval].buckets[:n] = aggregate.buckets
     new.orders, new.closed_orders, new.order_count = old.orders, old.closed_orders, old.order_count
-    new.crossing = old.crossing
+    new.crossing, new.taken = old.crossing, old.taken
     apply_settings(new, new.configuration)
     return new
 

@@ -111,6 +111,7 @@ class MarketSlice(Payload, frozen=True):
     bars: list[Bar]
     refused: list[Refusal] = []
     ended: bool = False  # the feed's last word: no bar comes after this slice
+    quotes: list[Quote] = []  # valid ones since the slice before, in order of time
 
 
 # --- opinions ---------------------------------------------------------------------------------------------------------
@@ -187,8 +188,30 @@ class Denial(Payload, frozen=True):
     limit: float
 
 
+OrderType = Literal["MARKET", "LIMIT", "STOP", "STOP_LIMIT"]
+TimeInForce = Literal["DAY", "IOC", "GTC"]
+
+
+class Checked(Payload, frozen=True):
+    """The record of an order's pre-trade checks: which ran, under which version of the configuration (its limits)."""
+
+    codes: list[str]
+    version: int
+
+
+class Change(Payload, frozen=True):
+    """What a working order is asked to become: all of its lots (filled ones included) and its prices in ticks."""
+
+    lots: int
+    limit_ticks: int | None
+    stop_ticks: int | None
+
+
 class OrderEvent(Payload, frozen=True):
-    """An order entered a state. INTENT carries everything that is sent to a broker."""
+    """An order entered a state. INTENT carries everything that is sent to a broker, the record of its checks too.
+
+    ``change`` is what a PENDING_UPDATE asks for; ``purpose`` "flatten" marks what alone may leave under a kill.
+    """
 
     engine_ns: int
     order_id: str
@@ -197,29 +220,40 @@ class OrderEvent(Payload, frozen=True):
     side: Literal["BUY", "SELL"]
     lots: int
     filled_lots: int
-    type: Literal["MARKET", "LIMIT", "STOP"]
+    type: OrderType
     limit_ticks: int | None
     stop_ticks: int | None
-    time_in_force: Literal["DAY", "GTC"]
+    time_in_force: TimeInForce
     expires_ns: int | None
     lots_by_strategy: dict[str, int]
     expected_price: float
     denials: list[Denial] = []
     reason: str = ""
+    purpose: Literal["", "flatten"] = ""
+    checked: Checked | None = None
+    change: Change | None = None
 
 
 class BrokerEvent(Payload, frozen=True):
-    """What a broker said of an order: an input of the engine."""
+    """What a broker said of an order: an input of the engine.
+
+    EXTERNAL: the broker works on an order that the station does not know; ``order`` says what it is.
+    """
 
     broker: str
     order_id: str
-    kind: Literal["ACCEPTED", "REJECTED", "CANCELED", "EXPIRED", "UNKNOWN"]
+    kind: Literal["ACCEPTED", "REJECTED", "CANCELED", "EXPIRED", "UNKNOWN", "UPDATED", "UPDATE_REJECTED", "EXTERNAL"]
     broker_ns: int
     reason: str = ""
+    order: OrderEvent | None = None
 
 
 class FillEvent(Payload, frozen=True):
-    """An execution: an input of the engine, keyed by (broker, execution_id)."""
+    """An execution: an input of the engine, keyed by (broker, execution_id).
+
+    A CORRECTION says what the execution ``amends`` truly was (lots, price, fee), a BUST that it never happened; both
+    have an execution id of their own.
+    """
 
     broker: str
     execution_id: str
@@ -231,6 +265,8 @@ class FillEvent(Payload, frozen=True):
     price_micro: int
     fee_micro: int
     reference_price: float  # the open (or quote) before spread and impact
+    kind: Literal["FILL", "CORRECTION", "BUST"] = "FILL"
+    amends: str = ""
 
 
 class TradeEvent(Payload, frozen=True):
@@ -269,6 +305,12 @@ class ControlEvent(Payload, frozen=True):
         "unreconciled",
         "halt",
         "reduce",
+        "flatten",
+        "maintenance",
+        "resume_maintenance",
+        "adopt",
+        "ignore",
+        "flatten_external",
     ]
     scope: Literal["all", "account", "strategy", "symbol"]
     target: str

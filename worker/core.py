@@ -7,17 +7,19 @@ from typing import Literal
 from engine.output import Output
 from events.ports import SYSTEM_CLOCK, Clock
 from events.types import ControlEvent, RiskAlert
-from worker.brokers.port import BrokerTimeoutError, BrokerUnavailableError
+from worker.brokers.port import Broker, BrokerTimeoutError, BrokerUnavailableError
 from worker.keeper import Keeper
 from worker.kill import KillSwitch, Request, word
 from worker.machine import Machine
 from worker.orders import OrderDesk, ask
-from worker.reconcile import difference
+from worker.reconcile import difference, endings, never_heard, strangers
 from worker.resume import snapshot_event
 
 log = logging.getLogger(__name__)
 
 WORKER = "worker"
+TURNS = 4  # of a settlement: intents, their cancels, what a flatten sends after them
+UNHEARD_S = 5.0  # between the two times that a broker says that it has never heard of an order
 KILLS_KEPT = 100  # kills whose number of canceled orders may still be asked for
 Severity = Literal["info", "warning", "critical"]
 
@@ -35,11 +37,12 @@ class Core:
         self.desk = desk
         self.stepping = threading.Lock()
         self._canceled: dict[str, int] = {}
+        self._unheard: dict[str, float] = {}  # orders that the broker says it has never heard of, and since when
 
     def apply(self, event: Output, sent_ns: int = 0) -> None:
         """Take one input; when it makes intents, sync and send them."""
         self._step(event)
-        if self.machine.intents or self.machine.cancels:
+        if self.machine.asks:
             self.settle(sent_ns)
         self.machine.catch_up()
 
@@ -51,17 +54,33 @@ class Core:
         sent_ns : wall time of the XADD that caused them, 0 if none did.
         resend : after a start: whether they were sent is unknown, so the broker is asked first.
         """
-        machine, broker = self.machine, self.machine.broker
-        if broker is None:
+        if self.machine.broker is None:
             return
+        self._permit()
+        for turn in range(TURNS):  # an answer may ask for more: a flatten waits for its cancels
+            self._tell(self.machine.broker, sent_ns, resend=resend and turn == 0)
+            if not self.machine.asks:
+                return
+
+    def _tell(self, broker: Broker, sent_ns: int, *, resend: bool) -> None:
+        machine = self.machine
         self.keeper.sync()
         intents = list(machine.intents.values())
         answers = self.desk.resend(broker, intents) if resend else self.desk.send(broker, intents, sent_ns)
+        answers += self.desk.modify(broker, list(machine.updates.values()))
         answers += self.desk.cancel(broker, list(machine.cancels))
         batch = self._executed()  # what was filled before a cancel is booked before it
         for answer in answers:
             batch += machine.step(Output("BrokerEvent", broker.name, answer))
         self.keeper.append(batch)
+        self._permit()
+
+    def _permit(self) -> None:
+        """Tell the switch which scopes are being flattened."""
+        engine = self.machine.engine
+        words = engine.control.flattening if engine is not None else []
+        if words or self.switch.permits:
+            self.switch.permit(words)
 
     def take_executions(self) -> None:
         """Book what the broker executed of itself."""
@@ -135,12 +154,18 @@ class Core:
         self.apply(Output("ControlEvent", WORKER, event))
 
     def reconcile(self) -> None:
-        """Compare orders, positions and cash with the broker; journal it when the answer changed."""
+        """Compare orders, fills, positions and cash with the broker; journal it when the answer changed.
+
+        An order that it works on and nobody here asked for is taken in as EXTERNAL; one that works here and not there
+        has ended as the broker says.
+        """
         machine = self.machine
         if machine.engine is None or machine.broker is None:
             return
         self.take_executions()
         self.ask_unknown()
+        for answer in strangers(machine) + endings(machine):
+            self.apply(Output("BrokerEvent", answer.broker, answer))
         different = difference(machine)
         reconciled = machine.reconciled
         if different and reconciled:
@@ -150,13 +175,21 @@ class Core:
             self.control("reconciled", WORKER, "orders, positions and cash agree with the broker's")
 
     def ask_unknown(self) -> None:
-        """Ask the broker of every order whose answer did not come; its word is journaled, its silence is not."""
-        broker = self.machine.broker
+        """Ask the broker of every order whose answer did not come; its word is journaled, its silence is not.
+
+        That it has never heard of an order is evidence once it has said so twice with time between: the order ends.
+        """
+        broker, now = self.machine.broker, self.clock.monotonic()
         if broker is None:
             return
+        self._unheard = {order_id: at for order_id, at in self._unheard.items() if order_id in self.machine.unknown}
         for order_id in list(self.machine.unknown):
             known = ask(broker, order_id)
-            if known is not None and known.kind != "UNKNOWN":
+            if known is None:
+                if now - self._unheard.setdefault(order_id, now) >= UNHEARD_S:
+                    self.apply(Output("BrokerEvent", broker.name, never_heard(self.machine, broker.name, order_id)))
+            elif known.kind != "UNKNOWN":
+                self._unheard.pop(order_id, None)
                 self.apply(Output("BrokerEvent", broker.name, known))
 
     def alert(self, rule: str, message: str, severity: Severity = "critical") -> None:
@@ -204,3 +237,4 @@ class Core:
         with self.stepping:
             batch = self.machine.step(event)
         self.keeper.append(batch)
+        self._permit()

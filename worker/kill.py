@@ -87,6 +87,7 @@ class KillSwitch:
         self.path = path
         self._clock, self._disk = clock, disk
         self.words: frozenset[str] = frozenset()
+        self.permits: frozenset[str] = frozenset()  # scopes that are being flattened: their orders may leave
         self.requests: deque[Request] = deque()
         self._wake = wake
         self._lock = threading.RLock()
@@ -126,6 +127,7 @@ class KillSwitch:
         """Block at once, then write the kill file, then hand the request to the journal's thread."""
         with self._lock:
             self.words |= {word(kill.scope, kill.target)}
+            self.permits = frozenset()
             self._seen.add(kill.request_id)
             made = Request(kill=kill, source=source, position=position, persisted=self._append(kill))
             self.requests.append(made)
@@ -136,6 +138,11 @@ class KillSwitch:
         """Add the scopes that the journal holds under the kill."""
         with self._lock:
             self.words |= frozenset(words)
+
+    def permit(self, words: Iterable[str]) -> None:
+        """Let the orders of a flatten of these scopes pass, and no others; a kill that waits comes first."""
+        with self._lock:
+            self.permits = frozenset() if self.requests else frozenset(words)
 
     def release(self) -> bool:
         """Remove the kill file and lift the block; return False where a kill came in between: it stands.
@@ -161,7 +168,7 @@ class KillSwitch:
                 return False  # a file that can be neither read nor removed keeps the station killed
             self._signature, self._lines = None, 0
             self._seen.clear()
-            self.words = frozenset()
+            self.words = self.permits = frozenset()
         return True
 
     def _read(self, signature: object) -> None:
@@ -180,6 +187,7 @@ class KillSwitch:
             self._seen.update(kill.request_id for kill in kills)
             self._signature, self._lines = signature, len(kills)
             self.requests.extend(Request(kill=kill, source="file") for kill in new)
+            self.permits = frozenset() if new else self.permits
         if new:
             self._wake()
 

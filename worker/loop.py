@@ -37,7 +37,12 @@ SILENCE_S = 60.0  # a replay waits this long for a model
 SNAPSHOT_S, SNAPSHOT_INPUTS = 300.0, 20_000
 ORIGIN = "0-0"
 
-BY_BUS = frozenset({"configure", "pause", "resume", "enable", "halt", "reduce", "unreconciled"})
+BY_BUS = frozenset(
+    {
+        "configure", "pause", "resume", "enable", "halt", "reduce", "unreconciled", "adopt", "ignore",
+        "flatten_external",
+    }
+)  # fmt: skip
 """Acts that an entry of control.worker may ask for, beside the kill; a release takes the socket and a password."""
 
 log = logging.getLogger(__name__)

@@ -54,6 +54,7 @@ class MachineState(msgspec.Struct, kw_only=True):
     jobs: list[JobDue]
     intents: list[OrderEvent]
     cancels: list[str]
+    updates: list[OrderEvent]
     unknown: list[str]
     engine_ns: int
     last_close_ns: int
@@ -76,6 +77,7 @@ class Machine:
         self.jobs: dict[str, JobDue] = {}  # due, their ModelEvent not here yet
         self.intents: dict[str, OrderEvent] = {}
         self.cancels: dict[str, None] = {}
+        self.updates: dict[str, OrderEvent] = {}
         self.unknown: dict[str, None] = {}
         self.validator = Validator(())
         self.engine_ns = 0
@@ -126,6 +128,11 @@ class Machine:
         return [job for job in self.jobs.values() if job.wait]
 
     @property
+    def asks(self) -> bool:
+        """Whether the broker has to be told of an intent, a change or a cancel."""
+        return bool(self.intents or self.updates or self.cancels)
+
+    @property
     def reconciled(self) -> bool:
         """Whether the engine was told that the broker agrees."""
         return self.engine is not None and bool(self.engine.state.account[0]["reconciled"])
@@ -169,6 +176,7 @@ class Machine:
         order_id = broker_event.order_id
         order = self.intents.pop(order_id, None)
         self.cancels.pop(order_id, None)
+        self.updates.pop(order_id, None)
         self.unknown.pop(order_id, None)
         if broker_event.kind == "UNKNOWN":
             self.unknown[order_id] = None
@@ -269,9 +277,12 @@ class Machine:
             self.intents[order.order_id] = order
         elif order.state == "PENDING_CANCEL":
             self.intents.pop(order.order_id, None)
+            self.updates.pop(order.order_id, None)
             self.cancels[order.order_id] = None
+        elif order.state == "PENDING_UPDATE":
+            self.updates[order.order_id] = order
         elif order.state in FINAL:
-            for table in (self.intents, self.cancels, self.unknown):
+            for table in (self.intents, self.cancels, self.updates, self.unknown):
                 table.pop(order.order_id, None)
             self._connected().observe(order)
 
@@ -331,6 +342,7 @@ class Machine:
             jobs=list(self.jobs.values()),
             intents=list(self.intents.values()),
             cancels=list(self.cancels),
+            updates=list(self.updates.values()),
             unknown=list(self.unknown),
             engine_ns=self.engine_ns,
             last_close_ns=self.last_close_ns,
@@ -361,6 +373,7 @@ class Machine:
         self._early = [msgspec.json.decode(event, type=ControlEvent) for event in state.early]
         self.jobs = {job.occurrence: job for job in state.jobs}
         self.intents = {order.order_id: order for order in state.intents}
+        self.updates = {order.order_id: order for order in state.updates}
         self.cancels, self.unknown = dict.fromkeys(state.cancels), dict.fromkeys(state.unknown)
         self._seen = dict.fromkeys(state.seen)
         self.engine_ns, self.last_close_ns, self.ended = state.engine_ns, state.last_close_ns, state.ended

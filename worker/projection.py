@@ -86,16 +86,17 @@ class Projection:
             self._forget()
 
     def fill(self, fill: FillEvent) -> None:
-        """Take an execution: the order's average price."""
-        self.counts.fills += 1
-        row = self._orders.get(fill.order_id)
-        if row is not None:
-            lots, price = row["_lots"] + fill.lots, fill.price_micro / 1e6
-            row["_value"] += fill.lots * price
-            row["_lots"], row["average_price"] = lots, row["_value"] / lots
+        """Count an execution; what it, its correction or its bust did to the order is in the trade."""
+        self.counts.fills += fill.kind == "FILL"
 
     def trade(self, trade: TradeEvent) -> None:
-        """Take a booked fill."""
+        """Take a booked fill, or one that was taken out again: the order's average price."""
+        row = self._orders.get(trade.order_id)
+        if row is not None:
+            lots = trade.lots if trade.side == row["side"] else -trade.lots
+            row["_lots"] += lots
+            row["_value"] += lots * trade.price
+            row["average_price"] = row["_value"] / row["_lots"] if row["_lots"] else None
         self._count("fills", trade.lots_by_strategy)
         self._fills.append(
             {

@@ -133,7 +133,8 @@ class Desk:
         for order in of_type(outputs, "OrderEvent") if self.answers else ():
             kind = {"INTENT": "ACCEPTED", "PENDING_CANCEL": "CANCELED"}.get(order.state)
             if kind:
-                said += self.broker(order.order_id, kind)
+                answered = self.broker(order.order_id, kind)
+                said += answered + self.answer(answered)
         return said
 
     def broker(self, order_id: str, kind: str) -> list[Output]:

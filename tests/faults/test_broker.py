@@ -163,19 +163,22 @@ def test_an_order_that_nobody_asked_for_ends_trading(venue, fault_row):
     strange = msgspec.structs.replace(broker.working()[0], order_id="X1")
     broker._book["X1"] = strange
     venue.core.reconcile()
+    assert venue.core.machine.engine.state.orders["X1"].state == "EXTERNAL"
     before = venue.core.machine.projection.counts.orders
     trade(venue)
     assert venue.core.machine.projection.counts.orders == before
     alerts = payloads(venue, "RiskAlert")
-    assert "does not know: X1" in alerts[0].message
-    broker._book.clear()
+    assert "works on order X1" in alerts[0].message
+    venue.core.reconcile()
+    assert not venue.core.machine.reconciled  # it was executed meanwhile: somebody must say whose it is
+    venue.core.control("adopt", "ann", "hers", "account", "X1")
     venue.core.reconcile()
     assert venue.core.machine.reconciled
     fault_row(
         fault="broker works on an order that the station does not know",
-        orders="no new one while it is there",
+        orders="EXTERNAL, its lots reserved so that limits see them; no new one until a person has decided",
         state="ACTIVE, not reconciled: every order is denied UNRECONCILED",
-        sees=f"alert {rules(venue)} that names the order",
-        recovers="cancel it at the broker; the next reconciliation (30 s) lets trading go on",
+        sees=f"alerts {rules(venue)} that name the order",
+        recovers="a person adopts, ignores or flattens it, or cancels it at the broker before it fills",
         measured="orders meanwhile 0",
     )

@@ -8,7 +8,7 @@ from engine.engine import Engine
 from events.types import BrokerEvent, FillEvent, MarketSlice, OrderEvent
 from tests.simulation.world import SECOND_NS, Finding, World
 from worker.brokers.paper import PaperBroker
-from worker.brokers.port import BrokerTimeoutError, BrokerUnavailableError, Holdings
+from worker.brokers.port import BrokerTimeoutError, BrokerUnavailableError, Capabilities, Holdings
 
 FEE_PPM = 100
 MICRO = 1_000_000
@@ -121,6 +121,13 @@ class ExchangeBroker:
 
     def configure(self, configuration: Configuration) -> None:
         """Know every symbol."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities()
+
+    def modify(self, order: OrderEvent) -> BrokerEvent:
+        return self._answer(order.order_id, "UPDATE_REJECTED")
 
     def submit(self, order: OrderEvent) -> BrokerEvent:
         self._exchange.on_submit(order)

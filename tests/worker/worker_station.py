@@ -25,6 +25,7 @@ from events.reader import JournalReader
 from events.streams import CONTROL_WORKER, market_stream
 from events.types import Bar, ControlEvent, FeedEnd, MarketSlice, RunStarted, SliceEnd
 from market.instruments import Instrument
+from worker.brokers import open_broker
 from worker.core import Core
 from worker.keeper import Keeper
 from worker.kill import KillSwitch
@@ -272,8 +273,9 @@ def data_paths(folder):
 class Bench:
     """The core without a bus: a real journal and a real engine in a folder; ``reopen`` is a new process's start."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, connect=open_broker):
         self.folder = folder
+        self.connect = connect
         self.journal = None
         self.number = 0
         self.open()
@@ -281,7 +283,7 @@ class Bench:
     def open(self):
         self.journal = JournalWriter(self.folder / "execution", "execution", f"run{self.number}")
         self.number += 1
-        machine = Machine()
+        machine = Machine(self.connect)
         self.done = resume(machine, JournalReader(self.folder / "execution"), {"test": "same"})
         self.switch = KillSwitch(self.folder / "kill" / "KILL")
         self.switch.latch(machine.killed)

@@ -23,6 +23,31 @@ class Holdings(msgspec.Struct, frozen=True, kw_only=True):
     cash_micro: int | None = None
 
 
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a broker can do; what it cannot is refused before it is sent, with a sentence.
+
+    ``executions``: it has books of its own and tells its executions by itself. ``symbols``: what it lists, None where
+    it takes every symbol of the configuration.
+    """
+
+    types: frozenset[str] = frozenset({"MARKET", "LIMIT", "STOP", "STOP_LIMIT"})
+    time_in_force: frozenset[str] = frozenset({"DAY", "IOC", "GTC"})
+    modify: bool = True
+    executions: bool = True
+    symbols: frozenset[str] | None = None
+
+    def lacks(self, order: OrderEvent) -> str:
+        """Return "" where an order can be taken, else one sentence."""
+        for name, value, allowed in (
+            ("type", order.type, self.types),
+            ("time_in_force", order.time_in_force, self.time_in_force),
+            ("symbol", order.symbol, self.symbols),
+        ):
+            if allowed is not None and value not in allowed:
+                return f"{name} = {value} is not taken here; allowed are {', '.join(sorted(allowed)) or 'none'}"
+        return ""
+
+
 class Broker(Protocol):
     """A venue's side of the order life; ``cancel`` and ``working`` may be called from another thread meanwhile.
 
@@ -32,6 +57,10 @@ class Broker(Protocol):
     name: str
     live: bool  # real money: never under PAPER
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+
     def configure(self, configuration: Configuration) -> None:
         """Learn what a new configuration says of the instruments."""
 
@@ -40,6 +69,9 @@ class Broker(Protocol):
 
     def cancel(self, order_id: str) -> BrokerEvent:
         """Cancel what is left of an order; one that does not work any more is answered as CANCELED as well."""
+
+    def modify(self, order: OrderEvent) -> BrokerEvent:
+        """Replace a working order by its ``change``: UPDATED (``order`` says what it is now) or UPDATE_REJECTED."""
 
     def query(self, order_id: str) -> BrokerEvent | None:
         """Return what the broker knows of an order, None if it never heard of it."""

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine import execution
+from engine import answers, execution
 from engine.engine import Engine
 from engine.output import Output
 from engine.snapshot import Packed
@@ -155,7 +155,7 @@ def cancel_forgotten(self: Engine, event: BrokerEvent) -> list[Output]:
     order = self.state.orders.get(event.order_id)
     if order is not None:
         order.canceling = ""
-    return execution.on_broker(self.state, event, self.now_ns)
+    return answers.on_broker(self.state, event, self.now_ns)
 
 
 def cache_believed(self: JournalWriter) -> None:

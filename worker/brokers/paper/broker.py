@@ -10,8 +10,9 @@ import msgspec
 from engine.configuration import Configuration
 from engine.engine import Engine
 from engine.ledger import notional_micro
+from engine.orders import Terms
 from events.types import BrokerEvent, FillEvent, MarketSlice, OrderEvent
-from worker.brokers.port import Holdings
+from worker.brokers.port import Capabilities, Holdings
 
 NAME = "paper"
 MICRO = 1_000_000
@@ -27,7 +28,7 @@ class Memory(msgspec.Struct, kw_only=True):
 
 
 class PaperBroker:
-    """Market orders of one account; ``cancel`` and ``working`` may be called from the kill's thread."""
+    """Orders of one account; ``cancel`` and ``working`` may be called from the kill's thread."""
 
     name = NAME
     live = False
@@ -49,12 +50,18 @@ class PaperBroker:
         for instrument in configuration.instruments:
             self._units.setdefault(instrument.symbol, (instrument.lot_numerator, instrument.lot_denominator))
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """Every type and time in force, changes too; executions come with the slice that makes them."""
+        return Capabilities(executions=False, symbols=frozenset(self._units))
+
     def submit(self, order: OrderEvent) -> BrokerEvent:
-        """Accept a market order of a known symbol."""
+        """Accept an order of a known symbol whose prices fit its type."""
+        fault = Terms(order.type, order.limit_ticks, order.stop_ticks, order.time_in_force).fault
         if order.symbol not in self._units:
-            return self._answer(order.order_id, "REJECTED", order.engine_ns, f"{order.symbol} is not traded here")
-        if order.type != "MARKET":
-            return self._answer(order.order_id, "REJECTED", order.engine_ns, f"{order.type} orders are not taken here")
+            fault = f"{order.symbol} is not traded here"
+        if fault:
+            return self._answer(order.order_id, "REJECTED", order.engine_ns, fault)
         return self._answer(order.order_id, "ACCEPTED", order.engine_ns)
 
     def cancel(self, order_id: str) -> BrokerEvent:
@@ -63,6 +70,18 @@ class PaperBroker:
             order = self._book.get(order_id)
             self._withdrawn.add(order_id)
         return self._answer(order_id, "CANCELED", order.engine_ns if order is not None else 0)
+
+    def modify(self, order: OrderEvent) -> BrokerEvent:
+        """Replace a working order by its change, with its place in time: the fill model goes by order id."""
+        with self._lock:
+            known = None if order.order_id in self._withdrawn else self._book.get(order.order_id)
+        if known is None or order.change is None or order.change.lots <= known.filled_lots:
+            return self._answer(order.order_id, "UPDATE_REJECTED", order.engine_ns, "it works no longer")
+        changed = msgspec.structs.replace(
+            known, lots=order.change.lots, limit_ticks=order.change.limit_ticks, stop_ticks=order.change.stop_ticks
+        )
+        answer = self._answer(order.order_id, "UPDATED", order.engine_ns)
+        return msgspec.structs.replace(answer, order=changed)
 
     def query(self, order_id: str) -> BrokerEvent | None:
         """Return ACCEPTED for a working order, None for one that is not known."""
@@ -102,6 +121,11 @@ class PaperBroker:
         elif event.kind in ENDED:
             with self._lock:
                 self._forget(event.order_id)
+        elif event.kind == "UPDATED" and event.order is not None:
+            with self._lock:
+                if event.order_id in self._book:
+                    filled = self._book[event.order_id].filled_lots
+                    self._book[event.order_id] = msgspec.structs.replace(event.order, filled_lots=filled)
 
     def snapshot(self) -> bytes:
         """Return the book, the positions and the cash."""
