@@ -20,7 +20,10 @@ from events.paths import DataPaths
 from events.segments import JournalError
 
 SILENCE_S = 180.0
-"""Silence that long is a failure: above a first compilation, and above the 60 s that a job is waited for."""
+"""Silence that long is a failure: above the 60 s that a job is waited for."""
+
+FIRST_S = 660.0
+"""So long the worker may take for its first word: above what it gives its compiler, which takes minutes where busy."""
 
 FULL_BYTES = 1024 * 1024  # below it, bus and journal refuse what comes, and everybody waits
 
@@ -64,7 +67,7 @@ def run(options: RunOptions, description: dict[str, Any], station: Station, scre
 
 def _follow(station: Station, stop: StopRequest, advance: Advance) -> None:
     """Return when the worker has consumed the source's end and the recorder all of it."""
-    last, since = (-1, -1), time.monotonic()
+    last, since, patience = (-1, -1), time.monotonic(), FIRST_S
     while True:
         if stop.wait(LOOK_S):
             raise DidNotHoldError("Stopped before the source had ended.")
@@ -72,6 +75,7 @@ def _follow(station: Station, stop: StopRequest, advance: Advance) -> None:
         view = _view(station.paths)
         projected, lag = _recorded(station.paths)
         if view is not None:
+            patience = SILENCE_S
             advance(int(view["counts"]["bars"]))
             if view.get("failed"):
                 raise DidNotHoldError(f"The worker cannot go on: {view['failed']}.")
@@ -80,9 +84,9 @@ def _follow(station: Station, stop: StopRequest, advance: Advance) -> None:
         now = (view["journal"]["seq"] if view else -1, projected)
         if now != last:
             last, since = now, time.monotonic()
-        elif time.monotonic() - since > SILENCE_S:
+        elif time.monotonic() - since > patience:
             raise DidNotHoldError(
-                f"Nothing has moved for {SILENCE_S:.0f} s (journal at {now[0]}, recorder at {now[1]}); "
+                f"Nothing has moved for {patience:.0f} s (journal at {now[0]}, recorder at {now[1]}); "
                 f"see {station.paths.logs}"
             )
 

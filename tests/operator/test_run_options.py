@@ -2,8 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlroom.supervisor import until_done
 from controlroom.supervisor.errors import BadInputError
 from controlroom.supervisor.options import parse_run
+from worker import warm
 
 
 def is_number(text):
@@ -66,3 +68,8 @@ def test_every_factor_in_the_range_is_a_speed(value):
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
 def test_every_loopback_address_is_allowed(host):
     assert parse_run(["--host", host]).host == ("127.0.0.1" if host == "localhost" else host)
+
+
+def test_a_first_compilation_is_waited_for():
+    assert until_done.FIRST_S > warm.COMPILE_S
+    assert until_done.FIRST_S > until_done.SILENCE_S
