@@ -116,7 +116,9 @@ class Engine:
 
     def on_fill(self, event: FillEvent) -> list[Output]:
         """Take an execution."""
-        return execution.on_fill(self.state, event, self.now_ns)
+        outputs = execution.on_fill(self.state, event, self.now_ns)
+        self.clock.fills += sum(output.type == "TradeEvent" for output in outputs)
+        return outputs
 
     def booked(self, fill: FillEvent) -> bool | None:
         """Return whether an execution was taken already; None where it belongs to no order of the station."""

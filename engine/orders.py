@@ -62,6 +62,7 @@ class Order(msgspec.Struct, kw_only=True):
     reason: str = ""
     canceling: str = ""  # why its cancellation was asked for: it stands until the order ends
     executions: list[str] = []
+    parent_id: str = ""  # of engine/algorithms.py: the decision of which this order is a slice
 
     def move(self, state: str) -> None:
         """Enter a state.
