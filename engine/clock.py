@@ -12,7 +12,7 @@ from market.phases import Phase, phase_at
 HOUR_NS = 3_600_000_000_000
 LEAST_NEW_OUTCOMES = 100
 FIRST_FILLS = 200
-LEAST_NEW_FILLS = 50
+LEAST_NEW_FILLS = 100
 GROWTH = 10  # a refit is worth its while when the settled outcomes (of the slippage model: the fills) grew by a tenth
 
 

@@ -33,6 +33,16 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     symbol_budget: float
 
 
+class Execution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How decisions reach the market (engine/algorithms.py): at once, or in slices."""
+
+    algorithm: Literal["market", "twap", "participation"] = "market"
+    slice_above: float = 0.0
+    slices: int = 5
+    horizon_minutes: float = 10.0
+    participation: float = 0.02
+
+
 class Disk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Free space of the journal's disk below which the station warns, reduces and halts: bytes, or a share of a disk.
 
@@ -66,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limits: Limits
     strategies: dict[str, dict[str, float]]
     disk: Disk = Disk()  # journals of stations that knew no such section go on
+    execution: Execution = Execution()
+    routing: dict[str, list[str]] = {}  # symbol, asset class or "*" to brokers in order; empty: the mode's one broker
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -169,7 +181,7 @@ def _check_strategies(settings: Settings, name: str) -> None:
 
 def _ranges(settings: Settings) -> list[tuple[str, float, float, float]]:
     """Return every number with the lowest and highest value that it may have."""
-    limits, costs, disk = settings.limits, settings.costs, settings.disk
+    limits, costs, disk, execution = settings.limits, settings.costs, settings.disk, settings.execution
     shares = ("max_position", "max_strategy", "max_gross", "max_net")
     fractions = (
         "price_collar", "daily_loss", "drawdown_warning", "drawdown_reducing", "drawdown_halted", "stance_low",
@@ -192,6 +204,10 @@ def _ranges(settings: Settings) -> list[tuple[str, float, float, float]]:
         ("limits.station_rate", limits.station_rate, 0.01, 1000.0),
         ("limits.repeated_denials", limits.repeated_denials, 1, 1e6),
         ("limits.stance_high", limits.stance_high, 1.0, 2.0),
+        ("execution.slice_above", execution.slice_above, 0.0, 1000.0),
+        ("execution.slices", execution.slices, 2, 1000),
+        ("execution.horizon_minutes", execution.horizon_minutes, 0.0, 1440.0),
+        ("execution.participation", execution.participation, 0.0001, 1.0),
         *((f"disk.{level}_bytes", getattr(disk, f"{level}_bytes"), 0, 2**50) for level in DISK_LEVELS),
         *((f"disk.{level}_share", getattr(disk, f"{level}_share"), 0.0, 0.9) for level in DISK_LEVELS),
         *((f"weights.{strategy}", weight, 0.0, 1.0) for strategy, weight in settings.weights.items()),

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from agents.calibration import confidence
-from engine import execution
+from engine import algorithms, execution
 from engine.clock import Clock
 from engine.configuration import Configuration
 from engine.control import Control
@@ -21,6 +21,7 @@ from engine.layout import ACCOUNT
 from engine.opinions import Opinions
 from engine.orders import Order
 from engine.output import Output, say
+from engine.parents import Parent
 from engine.snapshot import pack, unpack
 from engine.state import State, new_state
 from engine.steps import contradicts, fill_and_mark, select, size_and_decide, take_targets, value
@@ -108,7 +109,8 @@ class Engine:
 
     def on_control(self, event: ControlEvent) -> list[Output]:
         """Take a person's act: configure, kill, release, enable, reconciled, halt."""
-        return self.control.apply(self, event)
+        outputs = self.control.apply(self, event)
+        return outputs + algorithms.end_blocked(self.state, self.now_ns) if self.state.parents else outputs
 
     def on_order_event(self, event: BrokerEvent) -> list[Output]:
         """Take a broker's answer on an order."""
@@ -155,6 +157,8 @@ class Engine:
         self._account["engine_ns"] = now_ns
         if state.orders:
             outputs += execution.expire(state, now_ns, everything=market.ended)
+        if state.parents:
+            outputs += algorithms.expire(state, now_ns, everything=market.ended)
         if universe.present:
             outputs += self.control.breakers(state, now_ns)
             outputs += self._run_policies(now_ns)
@@ -288,6 +292,8 @@ class Engine:
         state, universe = self.state, self.state.universe
         blocked = last or self.control.blocks_all(state)
         outputs = self._turn(now_ns) if state.orders and not blocked else []
+        if state.parents:
+            outputs += algorithms.advance(state, now_ns, contradicted=self._contradicted)
         said = size_and_decide(
             universe.symbols, state.books, state.strategies, state.account, state.costs, state.limits, universe.rates,
             now_ns, blocked, state.wants, state.masks, state.values, state.limits_met,
@@ -299,7 +305,7 @@ class Engine:
                 state.crossing = True
             elif mask == ALLOWED:
                 execution.forget_denials(state, i)
-                outputs += execution.intend(state, i, now_ns)
+                outputs += algorithms.intend(state, i, now_ns)
             elif mask != NOTHING:
                 outputs += execution.deny(state, i, now_ns)
         return outputs
@@ -317,7 +323,7 @@ class Engine:
                 state.masks[state.universe.index[order.symbol]] = WAITING
         return outputs
 
-    def _contradicted(self, order: Order) -> bool:
+    def _contradicted(self, order: Order | Parent) -> bool:
         state, universe = self.state, self.state.universe
         i, side = universe.index[order.symbol], order.signed
         tables = universe.symbols, state.books, state.strategies, state.account, state.costs, state.limits

@@ -9,6 +9,7 @@ import numpy as np
 from engine import clock, opinions
 from engine.configuration import Configuration
 from engine.orders import Order
+from engine.parents import Parent
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -31,6 +32,8 @@ class Packed(msgspec.Struct, kw_only=True):
     warned: bool
     opinions: opinions.Kept
     clock: clock.Kept
+    parents: list[Parent] = []
+    parent_count: int = 0
 
 
 def _tables(engine: "Engine") -> dict[str, Any]:
@@ -59,6 +62,7 @@ def pack(engine: "Engine") -> bytes:
         order_count=state.order_count,
         version=state.version, killed=engine.control.killed, warned=engine.control.warned,
         opinions=engine.opinions.keep(), clock=engine.clock.keep(),
+        parents=list(state.parents.values()), parent_count=state.parent_count,
     ))  # fmt: skip
 
 
@@ -83,6 +87,8 @@ def unpack(content: bytes) -> tuple[Configuration, Callable[["Engine"], None]]:
         state.orders = {order.order_id: order for order in packed.orders}
         state.closed_orders = {order.order_id: order for order in packed.closed_orders}
         state.order_count, state.version = packed.order_count, packed.version
+        state.parents = {parent.parent_id: parent for parent in packed.parents}
+        state.parent_count = packed.parent_count
         state.crossing = bool(state.books["crossing"].any())
         engine.control.killed, engine.control.warned = packed.killed, packed.warned
         engine.opinions.restore(packed.opinions)

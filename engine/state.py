@@ -9,6 +9,7 @@ from agents.strategies import STRATEGIES, Policy, parameter_array
 from engine.configuration import Configuration
 from engine.layout import ACCOUNT, BOOK, COSTS, LIMITS, STRATEGY, Table
 from engine.orders import Order
+from engine.parents import Parent
 from engine.universe import Universe
 from market.aggregation import new_buckets
 from market.bars import empty_bars
@@ -67,6 +68,8 @@ class State:
     order_count: int = 0
     version: int = 0
     crossing: bool = False
+    parents: dict[str, Parent] = field(default_factory=dict)
+    parent_count: int = 0
 
 
 def new_state(configuration: Configuration) -> State:
@@ -191,7 +194,7 @@ def extend(old: State, configuration: Configuration) -> State:
     for interval, aggregate in old.aggregates.items():
         new.aggregates[interval].buckets[:n] = aggregate.buckets
     new.orders, new.closed_orders, new.order_count = old.orders, old.closed_orders, old.order_count
-    new.crossing = old.crossing
+    new.crossing, new.parents, new.parent_count = old.crossing, old.parents, old.parent_count
     apply_settings(new, new.configuration)
     return new
 
