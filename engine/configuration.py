@@ -12,6 +12,7 @@ from market.instruments import Instrument
 from risk.limits import Limits
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
+BROKER_NAME = re.compile("[a-z][a-z0-9_-]{0,31}")
 DISK_LEVELS = ("warning", "reducing", "halted")
 
 
@@ -159,6 +160,12 @@ def check_settings(settings: Settings, name: str) -> None:
         raise SettingsError(
             f"settings {name}: account.currency = {settings.account.currency!r} is not three to five capital letters"
         )
+    for entry, brokers in settings.routing.items():
+        if not brokers or len(set(brokers)) < len(brokers) or not all(map(BROKER_NAME.fullmatch, brokers)):
+            raise SettingsError(
+                f"settings {name}: routing.{entry} = {brokers} is not a list of different brokers' names "
+                "(small letters, digits, - and _)"
+            )
     _check_strategies(settings, name)
 
 

@@ -143,8 +143,12 @@ def apply_settings(state: State, configuration: Configuration) -> None:
     ------
     agents.strategies.ParameterError
         if a strategy's parameters are unknown or out of range; nothing is changed then.
+    ValueError
+        if a routing table that named brokers is empty now.
     """
     settings = configuration.settings
+    if state.configuration.settings.routing and not settings.routing:
+        raise ValueError("routing = {} names no broker; what several brokers hold needs a table that names one")
     arrays = [parameter_array(run.policy, settings.strategies.get(run.policy.name, {})) for run in state.runs]
     for row, run, parameters in zip(state.strategies, state.runs, arrays, strict=True):
         row["weight"] = settings.weights.get(run.policy.name, 0.0)
