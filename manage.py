@@ -15,6 +15,7 @@ PLAIN = {
     "signer": "audit.signer",
     "keys": "audit.keys",
     "audit": "controlroom.supervisor.audit",
+    "execution": "agents.execution.main",
     "status": "controlroom.supervisor.status",
     "kill": "controlroom.supervisor.kill",
     "release": "controlroom.supervisor.release",

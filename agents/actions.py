@@ -1,8 +1,9 @@
-"""Refits calibrators, one occurrence, one artefact, one ModelEvent; and says whose strategies are."""
+"""Refits calibrators and slippage model, one occurrence, one artefact, one ModelEvent; says whose strategies are."""
 
 import hashlib
 import logging
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,8 +13,18 @@ from django.db import transaction
 from guardian.shortcuts import assign_perm, remove_perm
 
 from agents.calibration import NEEDED_OUTCOMES, fit
+from agents.execution.refit import refit
+from agents.execution.slippage import NAME as SLIPPAGE
+from agents.execution.slippage import SlippageModel
 from agents.models import Artefact, OutcomesRead, SettledOutcomes, Strategy
-from agents.selectors import current_version, next_outcome_seq, settled_outcomes, strategies_of, strategy_names
+from agents.selectors import (
+    current_version,
+    newest_fitted,
+    next_outcome_seq,
+    settled_outcomes,
+    strategies_of,
+    strategy_names,
+)
 from agents.settled import Outcomes, read_outcomes
 from events.actions import ATTEMPTS, LeaseLostError, claim_job, finish_job, in_turn, kept_lease, put
 from events.actors import STATION
@@ -44,27 +55,36 @@ def refit_calibrators(*, job_id: int, owner: str, journal: Path) -> bool:
 
     A fit that fails is an outcome too: the worker is told so, since a replay waits for the word.
     """
+    return _refit(NAME, _fit, job_id=job_id, owner=owner, journal=journal)
+
+
+def refit_slippage(*, job_id: int, owner: str, journal: Path) -> bool:
+    """As ``refit_calibrators``, of the slippage model: replaced where a newer one is of use, or none is any more."""
+    return _refit(SLIPPAGE, _fit_slippage, job_id=job_id, owner=owner, journal=journal)
+
+
+def _refit(name: str, find: Callable[[JobDue, Path], Fit], *, job_id: int, owner: str, journal: Path) -> bool:
     job = claim_job(job_id=job_id, owner=owner)
     if job is None:
         return False
     due = msgspec.json.decode(job.request, type=JobDue)
     with kept_lease(job_id=job_id, owner=owner):
-        found = _attempt(job, due, journal)
+        found = _attempt(job, due, journal, find)
     try:
-        _record(job=job, owner=owner, due=due, found=found)
+        _record(name=name, job=job, owner=owner, due=due, found=found)
     except LeaseLostError as error:
         log.warning("%s: what was found is dropped", error)
         return False
     return True
 
 
-def _attempt(job: Job, due: JobDue, journal: Path) -> Fit:
+def _attempt(job: Job, due: JobDue, journal: Path, find: Callable[[JobDue, Path], Fit]) -> Fit:
     try:
         if job.attempts > ATTEMPTS:
             return Fit("failed", NOTHING, f"given up after {ATTEMPTS} attempts that never ended")
-        return _fit(due, journal)
+        return find(due, journal)
     except Exception as error:  # a replay waits for the word, whatever went wrong
-        log.exception("refit of calibrators for %s failed", due.occurrence)
+        log.exception("the fit of %s failed", due.occurrence)
         return Fit("failed", NOTHING, f"{type(error).__name__}: {error}"[:500])
 
 
@@ -87,16 +107,28 @@ def _fit(due: JobDue, journal: Path) -> Fit:
     return replace(read, outcome="fitted", content=msgspec.json.encode(fitted), reason=f"settled outcomes: {counts}")
 
 
+def _fit_slippage(due: JobDue, journal: Path) -> Fit:
+    newest = newest_fitted(SLIPPAGE)
+    version = 1 if newest is None else newest.version + 1
+    found = refit(journal, through_seq=due.through_seq, version=version, fitted_through_ns=due.engine_ns)
+    if found.model is None:
+        return Fit("unchanged", NOTHING, found.reason)
+    # a model that has stopped to be the better one is taken back by a version without one
+    in_force = newest is not None and bool(msgspec.json.decode(newest.content, type=SlippageModel).onnx)
+    changes = bool(found.model.onnx) or in_force
+    return Fit("fitted" if changes else "unchanged", msgspec.json.encode(found.model), found.reason)
+
+
 @transaction.atomic
-def _record(*, job: Job, owner: str, due: JobDue, found: Fit) -> None:
+def _record(*, name: str, job: Job, owner: str, due: JobDue, found: Fit) -> None:
     """Store what was found, promise its event and end the job: all of it or nothing."""
     in_turn()
     failed = found.outcome == "failed"
     finish_job(job_id=job.id, owner=owner, result=found.content.decode(), error=found.reason if failed else "")
     _keep(found)
-    version = current_version(NAME) + (found.outcome == "fitted")
+    version = current_version(name) + (found.outcome == "fitted")
     event = ModelEvent(
-        name=NAME,
+        name=name,
         version=version,
         outcome=found.outcome,
         occurrence=due.occurrence,
@@ -106,7 +138,7 @@ def _record(*, job: Job, owner: str, due: JobDue, found: Fit) -> None:
         reason=found.reason,
     )
     Artefact.objects.create(
-        name=NAME,
+        name=name,
         version=version,
         occurrence=due.occurrence,
         outcome=found.outcome,
@@ -119,8 +151,8 @@ def _record(*, job: Job, owner: str, due: JobDue, found: Fit) -> None:
         stream=CONTROL_WORKER,
         payload=event,
         actor=STATION,
-        agent_id="calibrators",
-        request_id=f"{NAME}:{due.occurrence}",
+        agent_id=name,
+        request_id=f"{name}:{due.occurrence}",
     )
 
 

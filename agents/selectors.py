@@ -17,6 +17,11 @@ def current_version(name: str) -> int:
     return int(fitted.aggregate(newest=Max("version"))["newest"] or 0)
 
 
+def newest_fitted(name: str) -> Artefact | None:
+    """Return the newest fitted version of an artefact, None if there is none."""
+    return Artefact.objects.filter(name=name, outcome=Artefact.Outcome.FITTED).order_by("-version").first()
+
+
 def artefact_of(name: str, occurrence: str) -> Artefact | None:
     """Return what an occurrence brought, None before it has."""
     return Artefact.objects.filter(name=name, occurrence=occurrence).first()

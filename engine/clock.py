@@ -11,14 +11,18 @@ from market.phases import Phase, phase_at
 
 HOUR_NS = 3_600_000_000_000
 LEAST_NEW_OUTCOMES = 100
-GROWTH = 10  # a refit is worth its while when the settled outcomes grew by a tenth
+FIRST_FILLS = 200
+LEAST_NEW_FILLS = 100
+GROWTH = 10  # a refit is worth its while when the settled outcomes (of the slippage model: the fills) grew by a tenth
 
 
 class Kept(msgspec.Struct, kw_only=True):
-    """A snapshot: each calendar's last phase edge, and the outcomes at the last refit."""
+    """A snapshot: each calendar's last phase edge, outcomes and fills at the last refits, fills so far."""
 
     entered: dict[str, int]
     refitted_at: int
+    slippage_at: int = 0
+    fills: int = 0
 
 
 class Clock:
@@ -29,6 +33,7 @@ class Clock:
         self.phases: dict[str, Phase] = {}
         self.entered: dict[str, int] = {}
         self.refitted_at = 0
+        self.slippage_at = self.fills = 0
 
     def start(self, now_ns: int) -> list[Output]:
         """Enter the phases of the first instant; they bring no job, since nothing was before."""
@@ -70,6 +75,11 @@ class Clock:
                 if outcomes - self.refitted_at < max(LEAST_NEW_OUTCOMES, self.refitted_at // GROWTH):
                     continue
                 self.refitted_at = outcomes
+            if job.name == "refit_slippage":
+                grown = max(LEAST_NEW_FILLS, self.slippage_at // GROWTH) if self.slippage_at else FIRST_FILLS
+                if self.fills - self.slippage_at < grown:
+                    continue
+                self.slippage_at = self.fills
             start = edge_ns + HOUR_NS if calendar == ALWAYS else self.universe.session_open_after(calendar, edge_ns)
             due = JobDue(
                 engine_ns=edge_ns,
@@ -84,9 +94,12 @@ class Clock:
 
     def keep(self) -> Kept:
         """Return a snapshot."""
-        return Kept(entered=self.entered, refitted_at=self.refitted_at)
+        return Kept(
+            entered=self.entered, refitted_at=self.refitted_at, slippage_at=self.slippage_at, fills=self.fills
+        )  # fmt: skip
 
     def restore(self, kept: Kept) -> None:
         """Continue from a snapshot."""
         self.entered, self.refitted_at = kept.entered, kept.refitted_at
+        self.slippage_at, self.fills = kept.slippage_at, kept.fills
         self.phases = {calendar: phase_at(calendar, instant) for calendar, instant in kept.entered.items()}

@@ -12,6 +12,7 @@ from market.instruments import Instrument
 from risk.limits import Limits
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
+BROKER_NAME = re.compile("[a-z][a-z0-9_-]{0,31}")
 DISK_LEVELS = ("warning", "reducing", "halted")
 
 
@@ -39,6 +40,16 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     type: Literal["MARKET", "LIMIT"] = "MARKET"
     time_in_force: Literal["DAY", "IOC", "GTC"] = "DAY"
     limit_bps: float = 20.0
+
+
+class Execution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How decisions reach the market (engine/algorithms.py): at once, or in slices."""
+
+    algorithm: Literal["market", "twap", "participation"] = "market"
+    slice_above: float = 0.0
+    slices: int = 5
+    horizon_minutes: float = 10.0
+    participation: float = 0.02
 
 
 class Disk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,6 +86,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     strategies: dict[str, dict[str, float]]
     disk: Disk = Disk()  # journals of stations that knew no such section go on
     orders: Orders = Orders()
+    execution: Execution = Execution()
+    routing: dict[str, list[str]] = {}  # symbol, asset class or "*" to brokers in order; empty: the mode's one broker
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -156,7 +169,23 @@ def check_settings(settings: Settings, name: str) -> None:
         raise SettingsError(
             f"settings {name}: account.currency = {settings.account.currency!r} is not three to five capital letters"
         )
+    _check_orders(settings, name)
     _check_strategies(settings, name)
+
+
+def _check_orders(settings: Settings, name: str) -> None:
+    for entry, brokers in settings.routing.items():
+        if not brokers or len(set(brokers)) < len(brokers) or not all(map(BROKER_NAME.fullmatch, brokers)):
+            raise SettingsError(
+                f"settings {name}: routing.{entry} = {brokers} is not a list of different brokers' names "
+                "(small letters, digits, - and _)"
+            )
+    sliced, orders = settings.execution.algorithm != "market", settings.orders
+    if sliced and (orders.type, orders.time_in_force) != ("MARKET", "DAY"):
+        raise SettingsError(
+            f"settings {name}: orders.type = {orders.type!r} and time_in_force = {orders.time_in_force!r} do not go "
+            f"with execution.algorithm = {settings.execution.algorithm!r}; slices are MARKET orders for the DAY"
+        )
 
 
 def _check_strategies(settings: Settings, name: str) -> None:
@@ -178,7 +207,7 @@ def _check_strategies(settings: Settings, name: str) -> None:
 
 def _ranges(settings: Settings) -> list[tuple[str, float, float, float]]:
     """Return every number with the lowest and highest value that it may have."""
-    limits, costs, disk = settings.limits, settings.costs, settings.disk
+    limits, costs, disk, execution = settings.limits, settings.costs, settings.disk, settings.execution
     shares = ("max_position", "max_strategy", "max_gross", "max_net")
     fractions = (
         "price_collar", "daily_loss", "drawdown_warning", "drawdown_reducing", "drawdown_halted", "stance_low",
@@ -202,6 +231,10 @@ def _ranges(settings: Settings) -> list[tuple[str, float, float, float]]:
         ("limits.station_rate", limits.station_rate, 0.01, 1000.0),
         ("limits.repeated_denials", limits.repeated_denials, 1, 1e6),
         ("limits.stance_high", limits.stance_high, 1.0, 2.0),
+        ("execution.slice_above", execution.slice_above, 0.0, 1000.0),
+        ("execution.slices", execution.slices, 2, 1000),
+        ("execution.horizon_minutes", execution.horizon_minutes, 0.0, 1440.0),
+        ("execution.participation", execution.participation, 0.0001, 1.0),
         *((f"disk.{level}_bytes", getattr(disk, f"{level}_bytes"), 0, 2**50) for level in DISK_LEVELS),
         *((f"disk.{level}_share", getattr(disk, f"{level}_share"), 0.0, 0.9) for level in DISK_LEVELS),
         *((f"weights.{strategy}", weight, 0.0, 1.0) for strategy, weight in settings.weights.items()),

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from agents.calibration import confidence
-from engine import answers, execution, flatten, gate, modify
+from engine import algorithms, answers, execution, flatten, gate, modify
 from engine.clock import Clock
 from engine.configuration import Configuration
 from engine.control import Control
@@ -21,6 +21,7 @@ from engine.layout import ACCOUNT
 from engine.opinions import Opinions
 from engine.orders import Order
 from engine.output import Output, say
+from engine.parents import Parent
 from engine.snapshot import pack, unpack
 from engine.state import State, new_state
 from engine.steps import contradicts, fill_and_mark, select, size_and_decide, take_targets, value
@@ -112,6 +113,8 @@ class Engine:
     def on_control(self, event: ControlEvent) -> list[Output]:
         """Take a person's act: configure, kill, release, enable, reconciled, halt, flatten."""
         outputs = self.control.apply(self, event)
+        if self.state.parents:
+            outputs += algorithms.end_blocked(self.state, self.now_ns)
         return outputs + self._flatten(self.now_ns)
 
     def on_order_event(self, event: BrokerEvent) -> list[Output]:
@@ -120,7 +123,9 @@ class Engine:
 
     def on_fill(self, event: FillEvent) -> list[Output]:
         """Take an execution, its correction or its bust."""
-        return execution.on_fill(self.state, event, self.now_ns)
+        outputs = execution.on_fill(self.state, event, self.now_ns)
+        self.clock.fills += sum(output.type == "TradeEvent" for output in outputs)
+        return outputs
 
     def on_change(self, order_id: str, change: Change) -> tuple[str, list[Output]]:
         """Ask for a change of a working order; return why it is refused ("" if it is not) and what follows."""
@@ -170,6 +175,8 @@ class Engine:
                 state.taken = self._taken[1]
             after_slice(state.orders.values(), universe, market.quotes)
             outputs += execution.expire(state, now_ns, everything=market.ended)
+        if state.parents:
+            outputs += algorithms.expire(state, now_ns, everything=market.ended)
         if universe.present:
             outputs += self.control.breakers(state, now_ns)
             outputs += self._run_policies(now_ns)
@@ -305,6 +312,8 @@ class Engine:
         state, universe = self.state, self.state.universe
         blocked = last or self.control.blocks_all(state)
         outputs = self._turn(now_ns) if state.orders and not blocked else []
+        if state.parents:
+            outputs += algorithms.advance(state, now_ns, contradicted=self._contradicted)
         said = size_and_decide(
             universe.symbols, state.books, state.strategies, state.account, state.costs, state.limits, universe.rates,
             now_ns, blocked, state.wants, state.masks, state.values, state.limits_met,
@@ -326,7 +335,7 @@ class Engine:
         if mask != ALLOWED or gate.judge_price(state, i, terms, now_ns) != ALLOWED:
             return execution.deny(state, i, now_ns, terms)
         execution.forget_denials(state, i)
-        return execution.intend(state, i, now_ns, terms)
+        return algorithms.intend(state, i, now_ns, terms)
 
     def _flatten(self, now_ns: int) -> list[Output]:
         """Send what a flatten still has to sell or buy back."""
@@ -350,7 +359,7 @@ class Engine:
         """Whether targets lead an order: not one that flattens, nor one that nobody here asked for."""
         return not order.purpose and not order.external
 
-    def _contradicted(self, order: Order) -> bool:
+    def _contradicted(self, order: Order | Parent) -> bool:
         state, universe = self.state, self.state.universe
         i, side = universe.index[order.symbol], order.signed
         tables = universe.symbols, state.books, state.strategies, state.account, state.costs, state.limits

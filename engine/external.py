@@ -80,14 +80,15 @@ def _owner(state: State, event: ControlEvent) -> tuple[str, str]:
         given = msgspec.json.decode(event.content, type=dict[str, str] | None) or {}
     except msgspec.DecodeError:
         return "", 'content must be a JSON object of texts, as {"strategy": NAME}'
-    owner = given.get("strategy", heaviest(state))
+    owner: str = given.get("strategy", heaviest(state))
     return owner, "" if owner in state.rows else f"strategy {owner!r} is none; there are {', '.join(state.names)}"
 
 
 def heaviest(state: State) -> str:
     """Return the strategy with the largest weight, the first of several."""
-    weights = state.strategies["weight"].tolist()
-    return state.names[weights.index(max(weights))]
+    weights: list[float] = state.strategies["weight"].tolist()
+    names: list[str] = state.names
+    return names[weights.index(max(weights))]
 
 
 def give(state: State, order: Order, owner: str) -> None:

@@ -16,7 +16,7 @@ from engine.layout import RETURNS
 
 @njit(cache=True)
 def mark_symbols(symbols: Any, bars: Any, bars_to_count: int) -> None:
-    """Take each present bar's close as its symbol's mark and renew sigma: the deviation of the last bar returns."""
+    """Take each present bar's close as its symbol's mark; renew sigma (of the last bar returns) and average volume."""
     for i in range(len(symbols)):
         row = symbols[i]
         if row.present == 0:
@@ -29,6 +29,8 @@ def mark_symbols(symbols: Any, bars: Any, bars_to_count: int) -> None:
         row.mark = close
         row.mark_ns = bars[i].close_ns
         row.volume = bars[i].volume
+        weight = 2.0 / (bars_to_count + 1.0) if row.bars > 0 else 1.0
+        row.volume_average += weight * (row.volume - row.volume_average)
         row.bars += 1
 
 

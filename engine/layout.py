@@ -33,6 +33,7 @@ SYMBOL = np.dtype(
         ("mark_ns", "i8"),
         ("previous_close", "f8"),
         ("volume", "f8"),
+        ("volume_average", "f8"),  # exponential, over costs.volatility_bars
         ("bars", "i8"),
         ("sigma", "f8"),
         ("returns_seen", "i8"),

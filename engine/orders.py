@@ -138,6 +138,7 @@ class Order(msgspec.Struct, kw_only=True):
     aliases: dict[str, str] = {}  # a correction's key to the first execution's
     early: dict[str, FillEvent] = {}  # corrections and busts of what has not come yet, by what they amend
     crossed_price: float = 0.0
+    parent_id: str = ""  # of engine/algorithms.py: the decision of which this order is a slice
 
     def move(self, state: str) -> None:
         """Enter a state.

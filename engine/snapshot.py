@@ -10,6 +10,7 @@ from engine import clock, opinions
 from engine.configuration import Configuration
 from engine.fills import Taken
 from engine.orders import Order
+from engine.parents import Parent
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -35,6 +36,8 @@ class Packed(msgspec.Struct, kw_only=True):
     taken: Taken
     opinions: opinions.Kept
     clock: clock.Kept
+    parents: list[Parent] = []
+    parent_count: int = 0
 
 
 def _tables(engine: "Engine") -> dict[str, Any]:
@@ -64,6 +67,7 @@ def pack(engine: "Engine") -> bytes:
         version=state.version, killed=engine.control.killed, warned=engine.control.warned,
         flattening=engine.control.flattening, interrupted=engine.control.interrupted, taken=state.taken,
         opinions=engine.opinions.keep(), clock=engine.clock.keep(),
+        parents=list(state.parents.values()), parent_count=state.parent_count,
     ))  # fmt: skip
 
 
@@ -88,6 +92,8 @@ def unpack(content: bytes) -> tuple[Configuration, Callable[["Engine"], None]]:
         state.orders = {order.order_id: order for order in packed.orders}
         state.closed_orders = {order.order_id: order for order in packed.closed_orders}
         state.order_count, state.version = packed.order_count, packed.version
+        state.parents = {parent.parent_id: parent for parent in packed.parents}
+        state.parent_count = packed.parent_count
         state.crossing = bool(state.books["crossing"].any())
         engine.control.killed, engine.control.warned = packed.killed, packed.warned
         engine.control.flattening, engine.control.interrupted = packed.flattening, packed.interrupted

@@ -10,6 +10,7 @@ from engine.configuration import Configuration
 from engine.fills import Taken
 from engine.layout import ACCOUNT, BOOK, COSTS, LIMITS, STRATEGY, Table
 from engine.orders import Order
+from engine.parents import Parent
 from engine.universe import Universe
 from market.aggregation import new_buckets
 from market.bars import empty_bars
@@ -69,6 +70,8 @@ class State:
     version: int = 0
     crossing: bool = False
     taken: Taken = field(default_factory=dict)  # of the levels that quotes have shown
+    parents: dict[str, Parent] = field(default_factory=dict)
+    parent_count: int = 0
 
 
 def new_state(configuration: Configuration) -> State:
@@ -142,8 +145,12 @@ def apply_settings(state: State, configuration: Configuration) -> None:
     ------
     agents.strategies.ParameterError
         if a strategy's parameters are unknown or out of range; nothing is changed then.
+    ValueError
+        if a routing table that named brokers is empty now.
     """
     settings = configuration.settings
+    if state.configuration.settings.routing and not settings.routing:
+        raise ValueError("routing = {} names no broker; what several brokers hold needs a table that names one")
     arrays = [parameter_array(run.policy, settings.strategies.get(run.policy.name, {})) for run in state.runs]
     for row, run, parameters in zip(state.strategies, state.runs, arrays, strict=True):
         row["weight"] = settings.weights.get(run.policy.name, 0.0)
@@ -194,6 +201,7 @@ def extend(old: State, configuration: Configuration) -> State:
         new.aggregates[interval].buckets[:n] = aggregate.buckets
     new.orders, new.closed_orders, new.order_count = old.orders, old.closed_orders, old.order_count
     new.crossing, new.taken = old.crossing, old.taken
+    new.parents, new.parent_count = old.parents, old.parent_count
     apply_settings(new, new.configuration)
     return new
 

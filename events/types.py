@@ -234,6 +234,37 @@ class OrderEvent(Payload, frozen=True):
     change: Change | None = None
 
 
+class ForecastEvent(Payload, frozen=True):
+    """What an order's execution was expected to cost when it was decided; ``features`` are what was known then."""
+
+    engine_ns: int
+    order_id: str
+    parent_id: str  # the order of which this one is a slice, "" for none
+    symbol: str
+    features: dict[str, float]
+    spread_bps: float  # by the spread model: half the spread plus the impact
+    forecast_bps: float
+    model: str  # NAME@VERSION, or "spread": no fitted model was in force
+
+
+class ParentEvent(Payload, frozen=True):
+    """A decision that an algorithm works in slices began, or ended; its slices are orders of their own."""
+
+    engine_ns: int
+    parent_id: str
+    state: Literal["WORKING", "DONE", "CANCELED", "EXPIRED"]
+    symbol: str
+    side: Literal["BUY", "SELL"]
+    lots: int
+    sent_lots: int
+    algorithm: str
+    slices: int  # planned, 0 where volume decides
+    lots_by_strategy: dict[str, int]
+    expected_price: float
+    expires_ns: int | None
+    reason: str = ""
+
+
 class BrokerEvent(Payload, frozen=True):
     """What a broker said of an order: an input of the engine.
 
@@ -460,6 +491,8 @@ PAYLOADS: dict[str, type] = {
     "OutcomeEvent": OutcomeEvent,
     "ModelEvent": ModelEvent,
     "OrderEvent": OrderEvent,
+    "ForecastEvent": ForecastEvent,
+    "ParentEvent": ParentEvent,
     "BrokerEvent": BrokerEvent,
     "FillEvent": FillEvent,
     "TradeEvent": TradeEvent,

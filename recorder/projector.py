@@ -4,7 +4,7 @@ import msgspec
 
 from events.codec import CodecError, decode_payload
 from events.journal import Record, Stored
-from events.types import AccountEvent, BrokerEvent, FillEvent, MarketSlice, OrderEvent, TradeEvent
+from events.types import AccountEvent, BrokerEvent, FillEvent, ForecastEvent, MarketSlice, OrderEvent, TradeEvent
 from market.store.port import BarRow, Batch, EquityRow, EventRow, LifeRow, OrderRow, TradeRow
 
 QUIET = frozenset(
@@ -152,6 +152,11 @@ def _fill(record: Record, hash_current: str, batch: Batch) -> None:
     batch.life.append(_life(record, hash_current, fill.order_id, fill.broker_ns, ""))
 
 
+def _forecast(record: Record, hash_current: str, batch: Batch) -> None:
+    forecast: ForecastEvent = decode_payload("ForecastEvent", record.payload)
+    batch.life.append(_life(record, hash_current, forecast.order_id, forecast.engine_ns, ""))
+
+
 def _trade(record: Record, hash_current: str, batch: Batch) -> None:
     trade: TradeEvent = decode_payload("TradeEvent", record.payload)
     batch.trades.append(
@@ -202,5 +207,6 @@ _TABLES = {
     "OrderEvent": _order,
     "BrokerEvent": _broker,
     "FillEvent": _fill,
+    "ForecastEvent": _forecast,
     "TradeEvent": _trade,
 }

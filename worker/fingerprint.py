@@ -5,11 +5,11 @@ import platform
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COMPILED = ("engine", "agents/strategies", "risk", "market")
+COMPILED = ("engine", "agents/strategies", "agents/execution", "risk", "market")
 
 
 def sources_hash() -> str:
-    """Return the SHA-256 over the names and bytes of every source that decides an order."""
+    """Return the SHA-256 over the names and bytes of every source that decides an order or what it should cost."""
     digest = hashlib.sha256()
     for folder in COMPILED:
         for file in sorted((ROOT / folder).rglob("*.py")):

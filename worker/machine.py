@@ -29,6 +29,7 @@ from events.types import (
 from market.validation import Validator
 from worker.brokers import open_broker
 from worker.brokers.port import Broker
+from worker.forecast import AGENT, Forecaster
 from worker.kill import word
 from worker.projection import FINAL, Kept, Projection
 
@@ -61,6 +62,7 @@ class MachineState(msgspec.Struct, kw_only=True):
     ended: bool
     validator: bytes
     projection: Kept
+    slippage: list[bytes] = []  # JSON of the ModelEvents in force and to come
 
 
 class Machine:
@@ -83,6 +85,8 @@ class Machine:
         self.engine_ns = 0
         self.last_close_ns = 0
         self.ended = False
+        self._forecaster = Forecaster()
+        self._decided: list[OrderEvent] = []  # intents of the step that have no forecast yet
         self._shown = Projection()
         self._unshown: list[Any] = []
         self._seen: dict[str, None] = {}
@@ -169,7 +173,18 @@ class Machine:
         if not self._first(f"model:{model.occurrence}"):
             return []
         self.jobs.pop(model.occurrence, None)
-        return self._through(event, self.in_force().on_model)
+        return self._through(event, self._taken)
+
+    def _taken(self, model: ModelEvent) -> list[Output]:
+        """Let the engine and the forecasts take a model, each what is theirs."""
+        outputs = self.in_force().on_model(model)
+        refused = self._forecaster.take(model, self.engine_ns)
+        if refused:
+            alert = RiskAlert(
+                engine_ns=self.engine_ns, rule="MODEL_REFUSED", severity="warning", scope="account", message=refused
+            )
+            outputs.append(Output("RiskAlert", AGENT, alert))
+        return outputs
 
     def _broker(self, event: Output) -> list[Output]:
         broker_event: BrokerEvent = event.payload
@@ -260,7 +275,13 @@ class Machine:
         self._note(event)
         for output in outputs:
             self._note(output)
-        return [event, *outputs]
+        return [event, *outputs, *self._forecasts()] if self._decided else [event, *outputs]
+
+    def _forecasts(self) -> list[Output]:
+        """Say of each order that this step decided what it is expected to cost: in the batch of its intent."""
+        engine, decided = self.in_force(), self._decided
+        self._decided = []
+        return [Output("ForecastEvent", AGENT, self._forecaster.forecast(engine, order)) for order in decided]
 
     def _note(self, record: Output) -> None:
         self._unshown.append(record.payload)
@@ -275,6 +296,7 @@ class Machine:
     def _order(self, order: OrderEvent) -> None:
         if order.state == "INTENT":
             self.intents[order.order_id] = order
+            self._decided.append(order)
         elif order.state == "PENDING_CANCEL":
             self.intents.pop(order.order_id, None)
             self.updates.pop(order.order_id, None)
@@ -349,6 +371,7 @@ class Machine:
             ended=self.ended,
             validator=msgspec.json.encode(self.validator.snapshot()),
             projection=self.projection.snapshot(),
+            slippage=self._forecaster.keep(),
         )
         return msgspec.msgpack.encode(state)
 
@@ -376,6 +399,7 @@ class Machine:
         self.updates = {order.order_id: order for order in state.updates}
         self.cancels, self.unknown = dict.fromkeys(state.cancels), dict.fromkeys(state.unknown)
         self._seen = dict.fromkeys(state.seen)
+        self._forecaster.restore(state.slippage)
         self.engine_ns, self.last_close_ns, self.ended = state.engine_ns, state.last_close_ns, state.ended
         self._unshown.clear()
         self._shown.restore(state.projection)

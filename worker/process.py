@@ -8,6 +8,7 @@ import sys
 import uuid
 from pathlib import Path
 
+from agents.execution.slippage import SlippageError
 from engine.output import Output
 from engine.snapshot import SnapshotError
 from events import VERSION
@@ -52,7 +53,7 @@ def serve(paths: DataPaths) -> int:
     try:
         warm_up()
         core = open_core(paths, journal)
-    except (OSError, JournalError, ReplayDiffersError, SnapshotError) as error:
+    except (OSError, JournalError, ReplayDiffersError, SnapshotError, SlippageError) as error:
         sys.stderr.write(f"worker: journal {journal.folder} cannot be continued: {error}\n")
         return 2
     trading = Trading(paths, core)

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from engine.configuration import Configuration
 from engine.engine import Engine
 from worker.brokers.paper import PaperBroker
 from worker.brokers.port import Broker
+from worker.routing import RoutedBroker
 
 BROKERS: dict[str, Callable[[Configuration, Engine], Broker]] = {
     "PAPER": PaperBroker,
@@ -13,5 +16,13 @@ BROKERS: dict[str, Callable[[Configuration, Engine], Broker]] = {
 
 
 def open_broker(configuration: Configuration, engine: Engine) -> Broker:
-    """Return the broker of a configuration's mode."""
-    return BROKERS[configuration.mode](configuration, engine)
+    """Return the broker of a configuration's mode; with a routing table all brokers that it names, as one."""
+    made = BROKERS[configuration.mode]
+    if not configuration.settings.routing:
+        return made(configuration, engine)
+    settings = configuration.settings
+    moneyless = msgspec.structs.replace(
+        configuration,
+        settings=msgspec.structs.replace(settings, account=msgspec.structs.replace(settings.account, initial_cash=0.0)),
+    )
+    return RoutedBroker(lambda _name, first: made(configuration if first else moneyless, engine), configuration)

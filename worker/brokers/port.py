@@ -55,7 +55,10 @@ class Broker(Protocol):
     """
 
     name: str
-    live: bool  # real money: never under PAPER
+
+    @property
+    def live(self) -> bool:
+        """Whether it trades real money: never under PAPER."""
 
     @property
     def capabilities(self) -> Capabilities:
