@@ -9,7 +9,7 @@ from engine.output import Output, say
 from engine.state import REMEMBERED, State
 from events.types import BrokerEvent, Denial, FillEvent, OrderEvent, RiskAlert, TradeEvent
 from risk.checks import raises_exposure
-from risk.codes import STATION_CODES, Code
+from risk.codes import STATION_CODES, Code, named
 
 
 def order_event(order: Order, engine_ns: int) -> OrderEvent:
@@ -64,7 +64,7 @@ def deny(state: State, i: int, now_ns: int) -> list[Output]:
     """Record a denied decision and count it against the strategies in it."""
     mask = int(state.masks[i])
     order = make_order(state, i, now_ns)
-    codes = [code for code in Code if mask & (1 << code)]
+    codes = named(mask)
     order.denials = [
         Denial(code=code.name, value=float(state.values[i, code]), limit=float(state.limits_met[i, code]))
         for code in codes

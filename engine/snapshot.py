@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from engine import clock, opinions
+from engine import breakers, clock, opinions, vetoes
 from engine.configuration import Configuration
 from engine.orders import Order
 
@@ -29,6 +29,8 @@ class Packed(msgspec.Struct, kw_only=True):
     version: int
     killed: list[str]
     warned: bool
+    trips: list[breakers.Trip]
+    vetoes: vetoes.Kept
     opinions: opinions.Kept
     clock: clock.Kept
 
@@ -41,6 +43,7 @@ def _tables(engine: "Engine") -> dict[str, Any]:
         "books": state.books, "strategies": state.strategies, "account": state.account,
         "costs": state.costs, "limits": state.limits,
     }  # fmt: skip
+    tables |= state.guards.kept()
     for interval, aggregate in state.aggregates.items():
         tables[f"buckets.{interval}"] = aggregate.buckets
     for run in state.runs:
@@ -58,6 +61,7 @@ def pack(engine: "Engine") -> bytes:
         orders=list(state.orders.values()), closed_orders=list(state.closed_orders.values()),
         order_count=state.order_count,
         version=state.version, killed=engine.control.killed, warned=engine.control.warned,
+        trips=engine.control.trips, vetoes=engine.vetoes.keep(),
         opinions=engine.opinions.keep(), clock=engine.clock.keep(),
     ))  # fmt: skip
 
@@ -85,6 +89,8 @@ def unpack(content: bytes) -> tuple[Configuration, Callable[["Engine"], None]]:
         state.order_count, state.version = packed.order_count, packed.version
         state.crossing = bool(state.books["crossing"].any())
         engine.control.killed, engine.control.warned = packed.killed, packed.warned
+        engine.control.trips = packed.trips
+        engine.vetoes.restore(packed.vetoes)
         engine.opinions.restore(packed.opinions)
         engine.clock.restore(packed.clock)
 
