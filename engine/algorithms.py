@@ -15,7 +15,7 @@ from numba import njit
 
 from engine import execution
 from engine.booking import release
-from engine.decisions import ALLOWED, WAITING, commitments, judge_symbol, reserve
+from engine.decisions import ALLOWED, WAITING, commitments, judge_symbol, portfolio, reserve
 from engine.layout import ACTIVE
 from engine.ledger import share_out
 from engine.orders import AT_MARKET, Terms
@@ -23,6 +23,7 @@ from engine.output import Output, say
 from engine.parents import Parent
 from engine.state import State
 from events.types import ParentEvent
+from risk.var_limit import begin
 
 MINUTE_NS = 60_000_000_000
 End = Literal["DONE", "CANCELED", "EXPIRED"]
@@ -37,9 +38,14 @@ def judge_slice(  # noqa: PLR0917 - compiled code is called with positions
     books: Any,
     strategies: Any,
     account: Any,
+    costs: Any,
     limits: Any,
     rates: Any,
     now_ns: int,
+    risk: Any,
+    weights: Any,
+    covariance: Any,
+    variances: Any,
     values: Any,
     limits_met: Any,
 ) -> int:
@@ -57,9 +63,11 @@ def judge_slice(  # noqa: PLR0917 - compiled code is called with positions
         books[s, i].working_gross -= abs(want[s])
     totals, exposures = np.zeros(3), np.zeros(len(strategies))
     commitments(symbols, books, rates, totals, exposures)
+    portfolio(symbols, rates, weights)
+    begin(risk[0], weights, covariance, variances)
     mask: int = judge_symbol(
-        i, net, want, symbols, books, strategies, account[0], limits[0], rates, now_ns, totals, exposures, values,
-        limits_met,
+        i, net, want, symbols, books, strategies, account[0], costs[0], limits[0], rates, now_ns, totals, exposures,
+        risk[0], weights, covariance, variances, values, limits_met,
     )  # fmt: skip
     reserve(symbols, books, i, want, net, rates, totals, exposures)
     if mask == ALLOWED:
@@ -209,9 +217,11 @@ def _next(state: State, parent: Parent, i: int, now_ns: int) -> list[Output]:
         return []
     shares = _shares(parent, lots)
     _want(state, i, shares)
+    guards = state.guards
     mask = judge_slice(
         i, parent.signed * lots, state.wants[i], state.universe.symbols, state.books, state.strategies, state.account,
-        state.limits, state.universe.rates, now_ns, state.values[i], state.limits_met[i],
+        state.costs, state.limits, state.universe.rates, now_ns, guards.risk, guards.weights, guards.covariance,
+        guards.variances, state.values[i], state.limits_met[i],
     )  # fmt: skip
     state.masks[i] = mask
     if mask != ALLOWED:

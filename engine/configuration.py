@@ -66,6 +66,18 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     halted_share: float = 0.025
 
 
+class BlackSwan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the black-swan detector calls extraordinary (risk/black_swan.py)."""
+
+    index: str = "SPY"  # where it is among the symbols, its falls from the previous close halt the station
+    index_falls: tuple[float, float, float] = (0.07, 0.13, 0.20)
+    z: float = 8.0
+    move: float = 1.5  # in deviations of a day
+    move_unknown: float = 3.0
+    overnight: float = 8.0
+    symbols_share: float = 0.25
+
+
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the bars come from, as every page names it."""
 
@@ -84,6 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     costs: Costs
     limits: Limits
     strategies: dict[str, dict[str, float]]
+    black_swan: BlackSwan = BlackSwan()
     disk: Disk = Disk()  # journals of stations that knew no such section go on
     orders: Orders = Orders()
     execution: Execution = Execution()
@@ -158,6 +171,15 @@ def check_settings(settings: Settings, name: str) -> None:
             f"settings {name}: limits.drawdown_warning <= drawdown_reducing <= drawdown_halted does not hold "
             f"({limits.drawdown_warning}, {limits.drawdown_reducing}, {limits.drawdown_halted})"
         )
+    if not limits.strategy_drawdown_warning <= limits.strategy_drawdown:
+        raise SettingsError(
+            f"settings {name}: limits.strategy_drawdown_warning <= strategy_drawdown does not hold "
+            f"({limits.strategy_drawdown_warning}, {limits.strategy_drawdown})"
+        )
+    if list(settings.black_swan.index_falls) != sorted(set(settings.black_swan.index_falls)):
+        raise SettingsError(
+            f"settings {name}: black_swan.index_falls = {list(settings.black_swan.index_falls)} does not rise"
+        )
     for measure in ("bytes", "share"):
         values = [getattr(settings.disk, f"{level}_{measure}") for level in DISK_LEVELS]
         if values != sorted(values, reverse=True):
@@ -211,8 +233,10 @@ def _ranges(settings: Settings) -> list[tuple[str, float, float, float]]:
     shares = ("max_position", "max_strategy", "max_gross", "max_net")
     fractions = (
         "price_collar", "daily_loss", "drawdown_warning", "drawdown_reducing", "drawdown_halted", "stance_low",
-        "no_trade_band",
+        "no_trade_band", "strategy_drawdown_warning", "strategy_drawdown", "strategy_daily_loss", "symbol_drawdown",
+        "symbol_daily_loss",
     )  # fmt: skip
+    swan = settings.black_swan
     return [
         ("account.initial_cash", settings.account.initial_cash, 1.0, 1e9),
         ("costs.fee_bps", costs.fee_bps, 0.0, 1000.0),
@@ -235,6 +259,12 @@ def _ranges(settings: Settings) -> list[tuple[str, float, float, float]]:
         ("execution.slices", execution.slices, 2, 1000),
         ("execution.horizon_minutes", execution.horizon_minutes, 0.0, 1440.0),
         ("execution.participation", execution.participation, 0.0001, 1.0),
+        ("limits.max_var", limits.max_var, 0.0, 10.0),
+        ("limits.covariance_max_age_sessions", limits.covariance_max_age_sessions, 1, 250),
+        *(("black_swan.index_falls", fall, 0.01, 0.99) for fall in swan.index_falls),
+        *((f"black_swan.{field}", getattr(swan, field), 0.5, 100.0) for field in ("z", "move", "move_unknown")),
+        ("black_swan.overnight", swan.overnight, 0.5, 100.0),
+        ("black_swan.symbols_share", swan.symbols_share, 0.01, 1.0),
         *((f"disk.{level}_bytes", getattr(disk, f"{level}_bytes"), 0, 2**50) for level in DISK_LEVELS),
         *((f"disk.{level}_share", getattr(disk, f"{level}_share"), 0.0, 0.9) for level in DISK_LEVELS),
         *((f"weights.{strategy}", weight, 0.0, 1.0) for strategy, weight in settings.weights.items()),

@@ -5,19 +5,16 @@ from typing import TYPE_CHECKING, Literal, cast
 import msgspec
 import numpy as np
 
-from engine import execution, external
+from engine import breakers, execution, external
 from engine.configuration import check_settings
 from engine.layout import ACTIVE, HALTED, MAINTENANCE, REDUCING, STATES, UNCONFIGURED
 from engine.output import Output, say
 from engine.state import State, apply_settings, extend
 from events.types import ControlAck, ControlEvent, RiskAlert, StateEvent
 from market.instruments import Instrument
-from risk import breakers
 
 if TYPE_CHECKING:
     from engine.engine import Engine
-
-LEVELS = {breakers.REDUCING: REDUCING, breakers.HALTED: HALTED}
 
 
 class Control:
@@ -28,6 +25,7 @@ class Control:
         self.warned = False
         self.flattening: list[str] = []  # scopes that are being flattened, as they are named in ``killed``
         self.interrupted = ACTIVE  # the state that MAINTENANCE resumes
+        self.trips: list[breakers.Trip] = []
 
     def apply(self, engine: "Engine", event: ControlEvent) -> list[Output]:
         """Do what a person asked, or say why not; every answer is a ControlAck."""
@@ -45,7 +43,7 @@ class Control:
         after = self._station(engine.state)
         if before != after:
             outputs.insert(
-                0, self._state_event(engine.state, before[0], f"{event.action} by {event.actor}: {event.reason}")
+                0, self.state_event(engine.state, before[0], f"{event.action} by {event.actor}: {event.reason}")
             )
         return [*outputs, self._ack(engine, event, refused)]
 
@@ -59,7 +57,8 @@ class Control:
     def _station(self, state: State) -> tuple[str, tuple[str, ...]]:
         return STATES[int(state.account[0]["state"])], tuple(self.killed)
 
-    def _state_event(self, state: State, previous: str, cause: str) -> Output:
+    def state_event(self, state: State, previous: str, cause: str) -> Output:
+        """Return the record of the station's state, and the one before."""
         account = state.account[0]
         named = STATES[int(account["state"])] if account["state"] != UNCONFIGURED else "HALTED"
         event = StateEvent(
@@ -137,6 +136,7 @@ class Control:
             account["state"] = ACTIVE
             account["breaker_high_water"] = account["breaker_day_start"] = account["equity"]
             self.warned = False
+        breakers.release(self, state, event, engine.now_ns)
         return "", []
 
     def _enable(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
@@ -145,12 +145,13 @@ class Control:
     def _pause(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
         return self._switch(engine, event, 0)
 
-    @staticmethod
-    def _switch(engine: "Engine", event: ControlEvent, enabled: int) -> tuple[str, list[Output]]:
+    def _switch(self, engine: "Engine", event: ControlEvent, enabled: int) -> tuple[str, list[Output]]:
         if event.scope != "strategy" or event.target not in engine.state.names:
             return f"target {event.target!r} is not a strategy; there are {', '.join(engine.state.names)}", []
         row = engine.state.strategies[engine.state.names.index(event.target)]
         row["enabled"], row["denial_run"] = enabled, 0
+        if enabled:
+            breakers.release(self, engine.state, event, engine.now_ns)
         return "", []
 
     @staticmethod
@@ -258,45 +259,9 @@ class Control:
         account = state.account[0]
         return bool(account["killed"] or not account["reconciled"] or account["state"] not in {ACTIVE, REDUCING})
 
-    def breakers(self, state: State, now_ns: int) -> list[Output]:
-        """Judge the account after a mark; a level once reached stays until a person releases it."""
-        level, rule, value, limit = breakers.judge(state.account[0], state.configuration.settings.limits)
-        if level == breakers.NONE:
-            return []
-        account, previous = state.account[0], STATES[int(state.account[0]["state"])]
-        if account["state"] == MAINTENANCE and level in LEVELS:  # acts at the resumption
-            self.interrupted = max(self.interrupted, LEVELS[level])
-            return []
-        if level == breakers.WARNING:
-            if self.warned:
-                return []
-            self.warned = True
-            return [_breaker_alert(now_ns, rule, "warning", value, limit, "warned")]
-        wanted = LEVELS[level]
-        if account["state"] not in {ACTIVE, REDUCING} or account["state"] >= wanted:
-            return []
-        account["state"] = wanted
-        cause = f"{rule} {value:.4f} is beyond {limit:g}"
-        outputs = [
-            self._state_event(state, previous, cause),
-            _breaker_alert(now_ns, rule, "critical", value, limit, STATES[wanted]),
-        ]
-        orders = list(state.orders.values()) if wanted == HALTED else execution.raising_orders(state)
-        return outputs + execution.cancel(state, orders, now_ns, cause)
-
-
-def _breaker_alert(  # noqa: PLR0917 - one line of numbers
-    now_ns: int, rule: str, severity: Literal["warning", "critical"], value: float, limit: float, did: str
-) -> Output:
-    alert = RiskAlert(
-        engine_ns=now_ns,
-        rule=rule,
-        severity=severity,
-        scope="account",
-        message=f"{rule} {value:.2%} is beyond {limit:.2%}: {did}",
-        numbers={"value": value, "limit": limit},
-    )
-    return say("RiskAlert", alert)
+    def breakers(self, state: State, found: int, reached: int, now_ns: int) -> list[Output]:
+        """Act on what a mark brought (engine/breakers.py)."""
+        return breakers.after_mark(self, state, found, reached, now_ns)
 
 
 def _scope(event: ControlEvent) -> str:
@@ -319,12 +284,9 @@ def _in_scope(event: ControlEvent, symbol: str, strategies: dict[str, int]) -> b
 
 def _drop_crossings(state: State, event: ControlEvent) -> None:
     """Forget the lots that strategies in scope wait to cross, and those on the other side of them."""
-    if not state.crossing:
-        return
-    crossing = state.books["crossing"]
-    wanted = [_in_scope(event, i.symbol, _waiting(state, column)) for i, column in _columns(state)]
-    crossing[:, np.array(wanted, dtype=np.bool_)] = 0
-    state.crossing = bool(crossing.any())
+    if state.crossing:
+        wanted = [_in_scope(event, i.symbol, _waiting(state, column)) for i, column in _columns(state)]
+        breakers.drop_crossings(state, np.array(wanted, dtype=np.bool_))
 
 
 def _columns(state: State) -> list[tuple[Instrument, list[int]]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from engine.fills import MOST_BARS
 from engine.layout import ACTIVE, REDUCING
 from risk.checks import (
     RATE,
@@ -20,8 +21,9 @@ from risk.checks import (
     check_state,
     flag,
     raises_exposure,
-    refill,
+    take_tokens,
 )
+from risk.var_limit import after_order, begin, check_var, take_order
 
 NOTHING, CROSSED, WAITING, ALLOWED = -1, -2, -3, 0  # of a symbol's mask; above 0 it holds the denials' bits
 BUYS, SELLS, GROSS = range(
@@ -180,27 +182,40 @@ def judge_symbol(  # noqa: PLR0917 - compiled code is called with positions
     books: Any,
     strategies: Any,
     account: Any,
+    costs: Any,
     limits: Any,
     rates: Any,
     now_ns: int,
     totals: Any,
     exposures: Any,
+    risk: Any,
+    weights: Any,
+    covariance: Any,
+    variances: Any,
     values: Any,
     limits_met: Any,
 ) -> int:
-    """Run all checks on the net order of symbol i and take its tokens; return the mask of denials."""
+    """Run all checks on the net order of symbol i and take its tokens; return the mask of denials.
+
+    risk (risk.var_limit.RISK), weights, covariance and variances are the portfolio's value at risk as it stands.
+    """
     row = symbols[i]
     price = row.mark * rates[row.currency]
     raising = raises_exposure(row.lots, row.working_buy, row.working_sell, net)
     reserved = np.zeros(3)
-    reserved[0] = totals[BUYS]
+    reserved[0] = totals[BUYS] * (1.0 + costs.fee_ppm * 1e-6 + costs.half_spread)
     reserved[1] = totals[GROSS] - worst_lots(row) * value_per_lot(row, rates)
     reserved[2] = totals[BUYS] if net > 0 else -totals[SELLS]
     last = now_ns >= row.session_close_ns
     mask = check_state(0, account, row, now_ns, last, raising, values, limits_met)
     mask = check_numbers(mask, row, net, price, 0.0, now_ns, limits, values, limits_met)
     mask = check_conflicts(mask, row, net, now_ns, values, limits_met)
-    mask = check_exposure(mask, account, row, net, price, reserved, limits, values, limits_met)
+    cost = expected_cost(row, abs(net), costs)
+    mask = check_exposure(mask, account, row, net, price, cost, reserved, limits, values, limits_met)
+    if raising:
+        mask = check_var(
+            mask, i, row, net, price, account.equity, risk, weights, covariance, variances, limits, values, limits_met
+        )
     limit = limits.max_strategy * account.equity
     mask = _check_strategies(mask, i, deltas, books, exposures, limit, value_per_lot(row, rates), values, limits_met)
     denied: int = _take_tokens(mask, deltas, strategies, account, limits, now_ns, len(symbols), values, limits_met)
@@ -247,20 +262,33 @@ def _take_tokens(  # noqa: PLR0917 - compiled code is called with positions
     limits_met: Any,
 ) -> int:
     """Take a token of the station and one of each strategy with lots in the order; a denial costs them theirs too."""
-    burst = 2.0 * symbols
-    refill(account, now_ns, limits.station_rate, burst)
-    short = account.tokens < 1.0
-    for s in range(len(deltas)):
-        refill(strategies[s], now_ns, limits.strategy_rate, burst)
-        if deltas[s] != 0 and strategies[s].tokens < 1.0:
-            short = True
-    mask = flag(mask, RATE, short, values, limits_met)
-    for s in range(len(deltas)):
-        if deltas[s] != 0 and strategies[s].tokens >= 1.0:
-            strategies[s].tokens -= 1.0
-    if mask == 0:
-        account.tokens -= 1.0
-    return mask
+    enough = take_tokens(account, strategies, deltas, now_ns, limits.station_rate, limits.strategy_rate, 2.0 * symbols)
+    denied: int = flag(mask, RATE, not enough, values, limits_met)
+    if enough and denied != 0:
+        account.tokens += 1.0
+    if not enough:
+        for s in range(len(deltas)):
+            if deltas[s] != 0 and strategies[s].tokens >= 1.0:
+                strategies[s].tokens -= 1.0
+    return denied
+
+
+@njit(cache=True)
+def expected_cost(row: Any, lots: int, costs: Any) -> float:
+    """Return what a market order is expected to cost beside its value, as a fraction of it: fee, half spread, impact.
+
+    The fill model's own terms (engine/fills.py) with the last bar's volume.
+    """
+    if not row.mark > 0.0:
+        return 0.0
+    quantity = lots * row.lot_numerator / row.lot_denominator
+    bars = min(quantity / row.volume, MOST_BARS) if row.volume > 0.0 else 0.0
+    if not np.isfinite(costs.half_spread + costs.impact_eta * row.sigma):
+        return np.nan
+    impact = min(costs.impact_eta * row.sigma * np.sqrt(bars), 1.0)
+    spread = max(0.5 * row.tick / row.mark, costs.half_spread)
+    cost: float = costs.fee_ppm * 1e-6 + spread + impact
+    return cost
 
 
 @njit(cache=True)
@@ -269,12 +297,16 @@ def decide(  # noqa: PLR0917 - compiled code is called with positions
     books: Any,
     strategies: Any,
     account: Any,
+    costs: Any,
     limits: Any,
     rates: Any,
-    budget: float,
     now_ns: int,
     wants: Any,
     masks: Any,
+    risk: Any,
+    weights: Any,
+    covariance: Any,
+    variances: Any,
     values: Any,
     limits_met: Any,
 ) -> int:
@@ -286,7 +318,7 @@ def decide(  # noqa: PLR0917 - compiled code is called with positions
     """
     totals, exposures = np.zeros(3), np.zeros(len(strategies))
     commitments(symbols, books, rates, totals, exposures)
-    said = 0
+    said, judged = 0, False
     for i in range(len(symbols)):
         waiting = masks[i] == WAITING
         masks[i] = NOTHING
@@ -294,7 +326,7 @@ def decide(  # noqa: PLR0917 - compiled code is called with positions
         if row.present == 0 or waiting:
             continue
         want = wants[i]
-        size_symbol(i, symbols, books, strategies, account, limits, rates, budget, exposures, want)
+        size_symbol(i, symbols, books, strategies, account, limits, rates, costs.symbol_budget, exposures, want)
         some, net = _net(want)
         if not some:
             continue
@@ -306,14 +338,28 @@ def decide(  # noqa: PLR0917 - compiled code is called with positions
                 said += 1
             continue
         said += 1
+        if not judged:
+            portfolio(symbols, rates, weights)
+            begin(risk, weights, covariance, variances)
+            judged = True
         masks[i] = judge_symbol(
-            i, net, want, symbols, books, strategies, account, limits, rates, now_ns, totals, exposures,
-            values[i], limits_met[i],
+            i, net, want, symbols, books, strategies, account, costs, limits, rates, now_ns, totals, exposures,
+            risk, weights, covariance, variances, values[i], limits_met[i],
         )  # fmt: skip
         if masks[i] == ALLOWED:
+            filled = after_order(row, net, row.mark * rates[row.currency])
+            take_order(risk, weights, covariance, variances, i, filled)
             reserve(symbols, books, i, want, net, rates, totals, exposures)
             row.last_decided_ns = now_ns
     return said
+
+
+@njit(cache=True)
+def portfolio(symbols: Any, rates: Any, weights: Any) -> None:
+    """Write every symbol's signed value with all its open orders filled into ``weights`` f8 [n]."""
+    for i in range(len(symbols)):
+        row = symbols[i]
+        weights[i] = (row.lots + row.working_buy - row.working_sell) * value_per_lot(row, rates)
 
 
 @njit(cache=True)

@@ -18,6 +18,7 @@ from engine.control import Control
 from engine.decisions import ALLOWED, CROSSED, NOTHING, WAITING
 from engine.fills import Taken, after_slice, slice_fills
 from engine.layout import ACCOUNT
+from engine.messages import may_cancel
 from engine.opinions import Opinions
 from engine.orders import Order
 from engine.output import Output, say
@@ -26,6 +27,7 @@ from engine.snapshot import pack, unpack
 from engine.state import State, new_state
 from engine.steps import contradicts, fill_and_mark, select, size_and_decide, take_targets, value
 from engine.terms import terms_of
+from engine.vetoes import Vetoes
 from events.types import (
     AccountEvent,
     BrokerEvent,
@@ -41,6 +43,7 @@ from events.types import (
     TimerEvent,
 )
 from market.aggregation import advance
+from risk.black_swan import write_variances
 
 MARKED = itemgetter(*(
     (ACCOUNT.names or ()).index(name)
@@ -63,6 +66,7 @@ class Engine:
         self.opinions = Opinions()
         self.clock = Clock(self.state.universe)
         self.control = Control()
+        self.vetoes = Vetoes()
         self._scratch()
 
     def _scratch(self) -> None:
@@ -158,15 +162,12 @@ class Engine:
         self._laid = -1
         if universe.present:
             outputs += self._open(now_ns)
-            fill_and_mark(
-                universe.symbols,
-                universe.bars,
-                state.books,
-                state.strategies,
-                state.account,
-                state.costs,
-                universe.rates,
-            )
+            guards = state.guards
+            found, reached = fill_and_mark(
+                universe.symbols, universe.bars, state.books, state.strategies, state.account, state.costs,
+                state.limits, universe.rates, now_ns, guards.swans, guards.station, guards.minutes, guards.variances,
+                guards.of_strategies, guards.of_symbols,
+            )  # fmt: skip
         else:
             value(state.account, universe.symbols, state.books, state.strategies, universe.rates)
         self._account["engine_ns"] = now_ns
@@ -178,11 +179,13 @@ class Engine:
         if state.parents:
             outputs += algorithms.expire(state, now_ns, everything=market.ended)
         if universe.present:
-            outputs += self.control.breakers(state, now_ns)
+            outputs += self.control.breakers(state, found, reached, now_ns)
             outputs += self._run_policies(now_ns)
             outputs += self._decide(now_ns, last=market.ended)
             if not market.ended:
                 outputs += self._flatten(now_ns)
+        if self.vetoes.opened:
+            outputs += self.vetoes.settle(state, now_ns, everything=market.ended)
         if universe.present or market.ended:
             outputs.append(say("AccountEvent", self._account_event(now_ns)))
         return outputs
@@ -209,7 +212,9 @@ class Engine:
         if day != account["day"]:
             account["day"] = day
             account["day_start_equity"] = account["breaker_day_start"] = account["equity"]
-            state.strategies["day_start_pnl"] = state.strategies["pnl"]
+            state.strategies["day_start_pnl"] = state.guards.of_strategies["start"] = state.strategies["pnl"]
+            state.guards.of_symbols["start"] = state.guards.of_symbols["pnl"]
+            self._renew_age(day)
         if not state.crossing:
             return []
         outputs = execution.cross_at_open(state, self.now_ns)
@@ -217,8 +222,31 @@ class Engine:
         return outputs
 
     def _renew_opinions(self, now_ns: int) -> None:
+        before = self.opinions.covariance
         if self.opinions.advance(now_ns):
             self._write_multipliers(now_ns)
+        if self.opinions.covariance is not before:
+            self._lay_covariance()
+
+    def _lay_covariance(self) -> None:
+        """Lay the covariance in force over the kernel's table; symbols that it does not have stay zero."""
+        given, guards = self.opinions.covariance, self.state.guards
+        guards.covariance[:] = 0.0
+        if given is None:
+            return
+        rows = [self.state.universe.index.get(symbol, -1) for symbol in given.symbols]
+        for i, line in zip(rows, given.covariance, strict=True):
+            for j, entry in zip(rows, line, strict=True):
+                if i >= 0 and j >= 0:
+                    guards.covariance[i, j] = entry
+        guards.risk["fitted"] = 1
+        self._renew_age(int(self._account["day"]))
+
+    def _renew_age(self, day: int) -> None:
+        """Count the sessions that began since the last one that the covariance was fitted on."""
+        given = self.opinions.covariance
+        if given is not None:
+            self.state.guards.risk["age"] = self.state.universe.sessions_since(given.through, day + 1)
 
     def _write_multipliers(self, now_ns: int) -> None:
         state, limits = self.state, self.state.configuration.settings.limits
@@ -316,7 +344,8 @@ class Engine:
             outputs += algorithms.advance(state, now_ns, contradicted=self._contradicted)
         said = size_and_decide(
             universe.symbols, state.books, state.strategies, state.account, state.costs, state.limits, universe.rates,
-            now_ns, blocked, state.wants, state.masks, state.values, state.limits_met,
+            now_ns, blocked, state.wants, state.masks, state.guards.risk, state.guards.weights,
+            state.guards.covariance, state.guards.variances, state.values, state.limits_met,
         )  # fmt: skip
         if not said:
             return outputs
@@ -333,7 +362,9 @@ class Engine:
         terms = terms_of(state.configuration.settings.orders, state.universe.symbols[i], int(state.wants[i].sum()))
         mask = int(state.masks[i])
         if mask != ALLOWED or gate.judge_price(state, i, terms, now_ns) != ALLOWED:
-            return execution.deny(state, i, now_ns, terms)
+            denied = execution.deny(state, i, now_ns, terms)
+            self.vetoes.take(state, denied[0].payload)
+            return denied
         execution.forget_denials(state, i)
         return algorithms.intend(state, i, now_ns, terms)
 
@@ -348,6 +379,7 @@ class Engine:
         """
         state = self.state
         wrong = [order for order in state.orders.values() if self._ours(order) and self._contradicted(order)]
+        wrong = [order for order in wrong if order.state == "PENDING_CANCEL" or may_cancel(state, order, now_ns)]
         outputs = execution.cancel(state, wrong, now_ns, "targets turned")
         for order in state.orders.values():
             if order.state == "PENDING_CANCEL":
@@ -417,6 +449,8 @@ class Engine:
         configuration, fill_in = unpack(content)
         engine = cls(configuration)
         fill_in(engine)
+        write_variances(engine.state.guards.swans, engine.state.guards.variances)
+        engine._lay_covariance()
         return engine
 
     def view(self) -> dict[str, Any]:
@@ -430,6 +464,7 @@ class Engine:
         self.state = state
         self.clock.universe = state.universe
         self._scratch()
+        self._lay_covariance()
 
     def settings_changed(self) -> None:
         """Let opinions act under the settings and instruments in force now."""

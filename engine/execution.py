@@ -14,7 +14,7 @@ from engine.output import Output, say
 from engine.state import REMEMBERED, State
 from events.types import Checked, Denial, FillEvent, OrderEvent, RiskAlert, TradeEvent
 from risk.checks import raises_exposure
-from risk.codes import STATION_CODES, Code
+from risk.codes import STATION_CODES, Code, named
 
 CODES = [code.name for code in Code]
 """Every check that an allowed order has passed: all run, none can be left out."""
@@ -99,7 +99,7 @@ def deny(state: State, i: int, now_ns: int, terms: Terms = AT_MARKET, purpose: P
     """Record a denied decision and count it against the strategies in it."""
     mask = int(state.masks[i])
     order = make_order(state, i, now_ns, terms, purpose)
-    codes = [code for code in Code if mask & (1 << code)]
+    codes = named(mask)
     order.denials = [
         Denial(code=code.name, value=float(state.values[i, code]), limit=float(state.limits_met[i, code]))
         for code in codes

@@ -17,12 +17,14 @@ from engine.decisions import (
     commitments,
     cut_to_order_size,
     judge_symbol,
+    portfolio,
     reserve,
     value_per_lot,
 )
 from engine.orders import Terms
 from engine.state import State
 from risk.checks import check_numbers
+from risk.var_limit import begin
 
 
 @njit(cache=True)
@@ -32,11 +34,16 @@ def judge_wants(  # noqa: PLR0917 - compiled code is called with positions
     books: Any,
     strategies: Any,
     account: Any,
+    costs: Any,
     limits: Any,
     rates: Any,
     now_ns: int,
     wants: Any,
     masks: Any,
+    risk: Any,
+    weights: Any,
+    covariance: Any,
+    variances: Any,
     values: Any,
     limits_met: Any,
 ) -> None:
@@ -58,9 +65,11 @@ def judge_wants(  # noqa: PLR0917 - compiled code is called with positions
         if some:
             reserve(symbols, books, i, want, 0, rates, totals, exposures)
         return
+    portfolio(symbols, rates, weights)
+    begin(risk, weights, covariance, variances)
     masks[i] = judge_symbol(
-        i, net, want, symbols, books, strategies, account, limits, rates, now_ns, totals, exposures, values[i],
-        limits_met[i],
+        i, net, want, symbols, books, strategies, account, costs, limits, rates, now_ns, totals, exposures, risk,
+        weights, covariance, variances, values[i], limits_met[i],
     )  # fmt: skip
     if masks[i] == ALLOWED:
         reserve(symbols, books, i, want, net, rates, totals, exposures)
@@ -72,9 +81,11 @@ def judge(state: State, i: int, wanted: dict[str, int], now_ns: int) -> int:
     state.wants[i] = 0
     for name, lots in wanted.items():
         state.wants[i, state.rows[name]] = lots
+    guards = state.guards
     judge_wants(
-        i, state.universe.symbols, state.books, state.strategies, state.account[0], state.limits[0],
-        state.universe.rates, now_ns, state.wants, state.masks, state.values, state.limits_met,
+        i, state.universe.symbols, state.books, state.strategies, state.account[0], state.costs[0], state.limits[0],
+        state.universe.rates, now_ns, state.wants, state.masks, guards.risk[0], guards.weights, guards.covariance,
+        guards.variances, state.values, state.limits_met,
     )  # fmt: skip
     return int(state.masks[i])
 

@@ -1,13 +1,16 @@
 """Opinions beside the path: stances that scale targets, and the calibrators that say how far to believe a score."""
 
+import re
 from bisect import insort
 from collections.abc import Collection
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from agents.calibration import CalibrationError, Calibrator, decode
 from events.types import ModelEvent, StanceEvent
+from risk.var_limit import is_covariance
 
 EVERY = "*"
 
@@ -19,6 +22,17 @@ class Kept(msgspec.Struct, kw_only=True):
     calibrators: dict[str, Calibrator]
     waiting: list[tuple[int, str, Calibrator]]
     instants: list[int]
+    covariance: "Covariance | None"
+    covariances: list[tuple[int, "Covariance"]]
+
+
+class Covariance(msgspec.Struct, frozen=True, kw_only=True):
+    """Of daily fractional returns, fitted on the sessions up to ``through`` (ISO date); more fields may come beside."""
+
+    symbols: list[str]
+    covariance: list[list[float]]
+    through: str
+    method: str = ""
 
 
 class Opinions:
@@ -29,6 +43,8 @@ class Opinions:
         self.calibrators: dict[str, Calibrator] = {}
         self.waiting: list[tuple[int, str, Calibrator]] = []
         self._instants: list[int] = []
+        self.covariance: Covariance | None = None
+        self.covariances: list[tuple[int, Covariance]] = []
 
     def add_stance(self, stance: StanceEvent, strategies: list[str], symbols: Collection[str]) -> str:
         """Take a stance; return why not, or an empty string."""
@@ -49,7 +65,9 @@ class Opinions:
         return ""
 
     def add_model(self, event: ModelEvent, now_ns: int) -> str:
-        """Take fitted calibrators, from their effective_from but not before now; return why not, or ""."""
+        """Take fitted calibrators or a covariance, from their effective_from, not before now; return why not, or ""."""
+        if event.name == "covariance" and event.outcome == "fitted":
+            return self._add_covariance(event, now_ns)
         if event.name != "calibrators" or event.outcome != "fitted":
             return ""
         try:
@@ -61,6 +79,25 @@ class Opinions:
             return f"calibrators of {event.occurrence}: {error}"
         start = max(event.effective_from_ns, now_ns)
         self.waiting += [(start, name, calibrator) for name, calibrator in given.items()]
+        insort(self._instants, start)
+        return ""
+
+    def _add_covariance(self, event: ModelEvent, now_ns: int) -> str:
+        try:
+            given = msgspec.json.decode(event.content, type=Covariance)
+        except msgspec.MsgspecError as error:
+            return f"covariance of {event.occurrence}: {error}"
+        n = len(given.symbols)
+        if n == 0 or len(set(given.symbols)) < n:
+            return f"covariance of {event.occurrence} has {n} symbols; allowed is at least one, each once"
+        if len(given.covariance) != n or any(len(line) != n for line in given.covariance):
+            return f"covariance of {event.occurrence} is not {n} x {n}, as its symbols are"
+        if not is_covariance(np.array(given.covariance)):
+            return f"covariance of {event.occurrence} is not finite, symmetric and positive definite"
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", given.through):
+            return f"covariance of {event.occurrence} has through {given.through!r}; allowed is an ISO date"
+        start = max(event.effective_from_ns, now_ns)
+        self.covariances.append((start, given))
         insort(self._instants, start)
         return ""
 
@@ -79,6 +116,10 @@ class Opinions:
             if start <= now_ns:
                 self.calibrators[name] = calibrator
         self.waiting = [entry for entry in self.waiting if entry[0] > now_ns]
+        for start, given in self.covariances:
+            if start <= now_ns:
+                self.covariance = given
+        self.covariances = [entry for entry in self.covariances if entry[0] > now_ns]
         return True
 
     def write_multipliers(
@@ -101,10 +142,12 @@ class Opinions:
     def keep(self) -> Kept:
         """Return a snapshot."""
         return Kept(
-            stances=self.stances, calibrators=self.calibrators, waiting=self.waiting, instants=self._instants
+            stances=self.stances, calibrators=self.calibrators, waiting=self.waiting, instants=self._instants,
+            covariance=self.covariance, covariances=self.covariances,
         )  # fmt: skip
 
     def restore(self, kept: Kept) -> None:
         """Continue from a snapshot."""
         self.stances, self.calibrators, self.waiting = kept.stances, kept.calibrators, kept.waiting
         self._instants = kept.instants
+        self.covariance, self.covariances = kept.covariance, kept.covariances

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from engine import clock, opinions
+from engine import breakers, clock, opinions, vetoes
 from engine.configuration import Configuration
 from engine.fills import Taken
 from engine.orders import Order
@@ -34,6 +34,8 @@ class Packed(msgspec.Struct, kw_only=True):
     flattening: list[str]
     interrupted: int
     taken: Taken
+    trips: list[breakers.Trip]
+    vetoes: vetoes.Kept
     opinions: opinions.Kept
     clock: clock.Kept
     parents: list[Parent] = []
@@ -48,6 +50,7 @@ def _tables(engine: "Engine") -> dict[str, Any]:
         "books": state.books, "strategies": state.strategies, "account": state.account,
         "costs": state.costs, "limits": state.limits,
     }  # fmt: skip
+    tables |= state.guards.kept()
     for interval, aggregate in state.aggregates.items():
         tables[f"buckets.{interval}"] = aggregate.buckets
     for run in state.runs:
@@ -66,6 +69,7 @@ def pack(engine: "Engine") -> bytes:
         order_count=state.order_count,
         version=state.version, killed=engine.control.killed, warned=engine.control.warned,
         flattening=engine.control.flattening, interrupted=engine.control.interrupted, taken=state.taken,
+        trips=engine.control.trips, vetoes=engine.vetoes.keep(),
         opinions=engine.opinions.keep(), clock=engine.clock.keep(),
         parents=list(state.parents.values()), parent_count=state.parent_count,
     ))  # fmt: skip
@@ -98,6 +102,8 @@ def unpack(content: bytes) -> tuple[Configuration, Callable[["Engine"], None]]:
         engine.control.killed, engine.control.warned = packed.killed, packed.warned
         engine.control.flattening, engine.control.interrupted = packed.flattening, packed.interrupted
         state.taken = packed.taken
+        engine.control.trips = packed.trips
+        engine.vetoes.restore(packed.vetoes)
         engine.opinions.restore(packed.opinions)
         engine.clock.restore(packed.clock)
 

@@ -1,6 +1,7 @@
 """Everything the engine remembers, as tables and plain lists: what a snapshot holds and a resume restores."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,7 @@ import numpy.typing as npt
 from agents.strategies import STRATEGIES, Policy, parameter_array
 from engine.configuration import Configuration
 from engine.fills import Taken
+from engine.guards import Guards, carry_over, new_guards, set_guards
 from engine.layout import ACCOUNT, BOOK, COSTS, LIMITS, STRATEGY, Table
 from engine.orders import Order
 from engine.parents import Parent
@@ -64,6 +66,7 @@ class State:
     masks: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]
     limits_met: npt.NDArray[np.float64]
+    guards: Guards
     orders: dict[str, Order] = field(default_factory=dict)
     closed_orders: dict[str, Order] = field(default_factory=dict)
     order_count: int = 0
@@ -111,6 +114,7 @@ def new_state(configuration: Configuration) -> State:
         masks=np.full(n, -1, dtype=np.int64),
         values=np.zeros((n, len(Code))),
         limits_met=np.zeros((n, len(Code))),
+        guards=new_guards(universe, s, configuration.source.interval_s),
     )
     state.books["stance"] = 1.0
     _open_account(state, round(settings.account.initial_cash * MICRO))
@@ -141,16 +145,21 @@ def _open_account(state: State, cash_micro: int) -> None:
 def apply_settings(state: State, configuration: Configuration) -> None:
     """Take weights, costs, limits and parameters of a configuration; positions and policies' state stay as they are.
 
+    Another initial cash is a deposit or withdrawal of the difference.
+
     Raises
     ------
     agents.strategies.ParameterError
         if a strategy's parameters are unknown or out of range; nothing is changed then.
     ValueError
-        if a routing table that named brokers is empty now.
+        if a routing table that named brokers is empty now, or more is withdrawn than there is cash; nothing is changed
+        then.
     """
     settings = configuration.settings
     if state.configuration.settings.routing and not settings.routing:
         raise ValueError("routing = {} names no broker; what several brokers hold needs a table that names one")
+    deposited = round(settings.account.initial_cash * MICRO) - int(state.account[0]["initial_micro"])
+    _check_withdrawal(state, deposited)
     arrays = [parameter_array(run.policy, settings.strategies.get(run.policy.name, {})) for run in state.runs]
     for row, run, parameters in zip(state.strategies, state.runs, arrays, strict=True):
         row["weight"] = settings.weights.get(run.policy.name, 0.0)
@@ -163,8 +172,37 @@ def apply_settings(state: State, configuration: Configuration) -> None:
     )  # fmt: skip
     for name in LIMITS.names or ():
         state.limits[0][name] = float(getattr(settings.limits, name))
+    set_guards(state.guards, settings, state.universe)
+    _deposit(state.account[0], deposited)
     state.configuration = configuration
     state.version = configuration.version
+
+
+def _check_withdrawal(state: State, deposited: int) -> None:
+    account = state.account[0]
+    equity = float(account["equity"]) + deposited / MICRO
+    if deposited < 0 and (int(account["cash_micro"]) + deposited < 0 or equity <= 0.0):
+        raise ValueError(
+            f"account.initial_cash: {-deposited / MICRO:g} less than before cannot be withdrawn, there is cash of "
+            f"{int(account['cash_micro']) / MICRO:g}"
+        )
+
+
+def _deposit(account: Any, deposited: int) -> None:
+    """Move cash and every mark: drawdown and the day's loss stay what fractions they were, the day's profit its sum.
+
+    So that neither does a deposit hide a loss, nor a withdrawal make one.
+    """
+    if deposited == 0:
+        return
+    before, money = float(account["equity"]), deposited / MICRO
+    grown = (before + money) / before if before > 0.0 else 1.0
+    account["cash_micro"] += deposited
+    account["initial_micro"] += deposited
+    account["equity"] = before + money
+    account["day_start_equity"] += money
+    for name in ("high_water", "breaker_high_water", "breaker_day_start"):
+        account[name] *= grown
 
 
 def extend(old: State, configuration: Configuration) -> State:
@@ -202,6 +240,7 @@ def extend(old: State, configuration: Configuration) -> State:
     new.orders, new.closed_orders, new.order_count = old.orders, old.closed_orders, old.order_count
     new.crossing, new.taken = old.crossing, old.taken
     new.parents, new.parent_count = old.parents, old.parent_count
+    carry_over(new.guards, old.guards)
     apply_settings(new, new.configuration)
     return new
 

@@ -11,6 +11,8 @@ from engine.decisions import decide, overshoots
 from engine.kernel import mark_symbols, value_account
 from engine.outcomes import settle
 from engine.units import fill_units, size_units
+from risk.black_swan import detect, write_variances
+from risk.breakers import judge_books
 
 
 @njit(cache=True)
@@ -43,12 +45,36 @@ def lay_bars(symbols: Any, bars: Any, opens: Any, closes: Any, placed: Any) -> N
 
 @njit(cache=True)
 def fill_and_mark(  # noqa: PLR0917 - compiled code is called with positions
-    symbols: Any, bars: Any, books: Any, strategies: Any, account: Any, costs: Any, rates: Any
-) -> None:
-    """Fill the unit books at the open, take the closes as marks, value account and strategies."""
+    symbols: Any,
+    bars: Any,
+    books: Any,
+    strategies: Any,
+    account: Any,
+    costs: Any,
+    limits: Any,
+    rates: Any,
+    now_ns: int,
+    swans: Any,
+    station: Any,
+    minutes: Any,
+    variances: Any,
+    of_strategies: Any,
+    of_symbols: Any,
+) -> tuple[int, int]:
+    """Fill the unit books at the open, take the closes as marks, value account and strategies.
+
+    Returns how many findings the black-swan detector has, and how many breakers of strategies and symbols reached a
+    level.
+    """
     fill_units(symbols, bars, books, strategies, costs[0])
+    found = detect(swans, station, minutes, symbols, bars, now_ns)
+    write_variances(swans, variances)
     mark_symbols(symbols, bars, costs[0].volatility_bars)
     value_account(account[0], symbols, books, strategies, rates)
+    reached = judge_books(
+        of_strategies, of_symbols, strategies, symbols, account[0], limits[0], rates, costs[0].symbol_budget
+    )
+    return found, reached
 
 
 @njit(cache=True)
@@ -70,17 +96,21 @@ def size_and_decide(  # noqa: PLR0917 - compiled code is called with positions
     blocked: bool,  # noqa: FBT001 - compiled
     wants: Any,
     masks: Any,
+    risk: Any,
+    weights: Any,
+    covariance: Any,
+    variances: Any,
     values: Any,
     limits_met: Any,
 ) -> int:
     """Size the unit books and, unless blocked, decide; return how many symbols have something to say."""
-    budget = costs[0].symbol_budget
-    size_units(symbols, books, strategies, limits[0], rates, budget)
+    size_units(symbols, books, strategies, limits[0], rates, costs[0].symbol_budget)
     if blocked:
         return 0
     said: int = decide(
-        symbols, books, strategies, account[0], limits[0], rates, budget, now_ns, wants, masks, values, limits_met
-    )
+        symbols, books, strategies, account[0], costs[0], limits[0], rates, now_ns, wants, masks, risk[0], weights,
+        covariance, variances, values, limits_met,
+    )  # fmt: skip
     return said
 
 

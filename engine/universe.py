@@ -1,5 +1,6 @@
 """The instruments of a configuration as rows, and a slice of the market laid over them."""
 
+from bisect import bisect_right
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,16 @@ class Universe:
         """Return the first session open after an instant."""
         known = self._sessions[self.calendars.index(calendar)]
         return int(known.opens_ns[int(known.opens_ns.searchsorted(instant_ns, side="right"))])
+
+    def longest_session_ns(self) -> int:
+        """Return the length of the longest session among the calendars."""
+        return max((int((each.closes_ns - each.opens_ns).max()) for each in self._sessions), default=0)
+
+    def sessions_since(self, date: str, instant_ns: int) -> int:
+        """Return how many sessions of the home calendar after an ISO date had opened before an instant."""
+        known = self._sessions[self.calendars.index(self.home)]
+        opened = int(known.opens_ns.searchsorted(instant_ns, side="left"))
+        return max(0, opened - bisect_right(known.dates, date))
 
     def day_of(self, instant_ns: int) -> int:
         """Return the open of the home calendar's last session that opened before an instant."""

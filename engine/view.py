@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from engine import breakers
 from engine.layout import STATES
 from engine.ledger import average_price
 from engine.orders import Order
@@ -34,6 +35,8 @@ def view(engine: "Engine") -> dict[str, Any]:
             order_view(order, state.universe.lot_sizes[state.universe.index[order.symbol]])
             for order in engine.open_orders()
         ],
+        "breakers": breakers.view(engine.control, state),
+        "vetoes": engine.vetoes.view(),
     }
 
 

@@ -318,6 +318,23 @@ class TradeEvent(Payload, frozen=True):
     realised: dict[str, float]
 
 
+class VetoEvent(Payload, frozen=True):
+    """What a denied order would have made: profit = (mark - price) x signed quantity, costs left out."""
+
+    engine_ns: int
+    order_id: str  # of the first such denial
+    symbol: str
+    side: str
+    code: str  # its headline
+    lots: int
+    lots_by_strategy: dict[str, int]
+    decided_ns: int
+    price: float  # the decision's mark
+    mark: float  # some bars later, or at the session's close
+    profit: float  # account currency: below zero the denial saved it
+    asked: int  # how often the same was asked for meanwhile
+
+
 # --- state ------------------------------------------------------------------------------------------------------------
 
 
@@ -496,6 +513,7 @@ PAYLOADS: dict[str, type] = {
     "BrokerEvent": BrokerEvent,
     "FillEvent": FillEvent,
     "TradeEvent": TradeEvent,
+    "VetoEvent": VetoEvent,
     "ControlEvent": ControlEvent,
     "AuditEvent": AuditEvent,
     "FeedControl": FeedControl,

@@ -34,10 +34,10 @@ SLACK = 1e-9  # relative: a sum of doubles that equals a limit on paper passes
 def above(  # noqa: PLR0917 - compiled code is called with positions
     mask: int, code: int, value: float, limit: float, values: Any, limits_met: Any
 ) -> int:
-    """Return the mask with the code's bit set where a value is above its limit; note both numbers."""
+    """Return the mask with the code's bit set where a value is above its limit, or either is no number; note both."""
     values[code] = value
     limits_met[code] = limit
-    if not value <= limit + SLACK * abs(limit):
+    if not (value <= limit + SLACK * abs(limit) and np.isfinite(value) and np.isfinite(limit)):
         return mask | (1 << code)
     return mask
 
@@ -103,7 +103,8 @@ def check_numbers(  # noqa: PLR0917 - compiled code is called with positions
     limits_met: Any,
 ) -> int:
     """Check the order's own numbers; ``limit_price`` 0 for a market order."""
-    bad = not (np.isfinite(price) and price > 0.0 and symbol.mark > 0.0) or lots == 0 or symbol.tick <= 0.0
+    bad = not (np.isfinite(price) and price > 0.0 and symbol.mark > 0.0) or lots == 0
+    bad = bad or not (np.isfinite(symbol.tick) and symbol.tick > 0.0)
     if limit_price != 0.0:
         ticks = limit_price / symbol.tick if symbol.tick > 0.0 else 0.5
         bad = bad or not np.isfinite(limit_price) or limit_price < 0.0 or abs(ticks - np.floor(ticks + 0.5)) > 1e-6
@@ -137,6 +138,7 @@ def check_exposure(  # noqa: PLR0917 - compiled code is called with positions
     symbol: Any,
     lots: int,
     price: float,
+    cost: float,
     reserved: Any,
     limits: Any,
     values: Any,
@@ -144,8 +146,9 @@ def check_exposure(  # noqa: PLR0917 - compiled code is called with positions
 ) -> int:
     """Check what the account would hold if every open order on this order's side filled.
 
-    ``reserved`` f8 [3], account currency: value of all working buys; gross exposure of the other symbols, working
-    orders filled the way that makes it most; signed value of all working orders on this order's side.
+    ``cost`` is what the order is expected to cost beside its value: fee, half spread and impact, a fraction of it.
+    ``reserved`` f8 [3], account currency: value of all working buys with their costs; gross exposure of the other
+    symbols, working orders filled the way that makes it most; signed value of all working orders on this order's side.
     """
     per_lot = price * lot_size(symbol)
     held = symbol.lots
@@ -154,10 +157,11 @@ def check_exposure(  # noqa: PLR0917 - compiled code is called with positions
     raising = raises_exposure(held, bought, sold, lots)
     equity = account.equity
     short = worst < 0 and lots < 0
-    mask = flag(mask, SHORT, short and (limits.allow_short == 0.0 or symbol.shortable == 0), values, limits_met)
+    mask = flag(mask, SHORT, short and (limits.allow_short != 1.0 or symbol.shortable == 0), values, limits_met)
     if lots > 0:
         cash = account.cash_micro * 1e-6 - reserved[0]
-        mask = above(mask, CASH, lots * per_lot if raising else 0.0, max(cash, 0.0), values, limits_met)
+        needed = lots * per_lot * (1.0 + cost) if raising else 0.0
+        mask = above(mask, CASH, needed, max(0.0, cash), values, limits_met)
     if not raising:
         return mask
     mask = above(mask, POSITION, abs(worst) * per_lot, limits.max_position * equity, values, limits_met)
@@ -165,7 +169,7 @@ def check_exposure(  # noqa: PLR0917 - compiled code is called with positions
     gross = max(abs(worst), abs(other)) * per_lot
     mask = above(mask, GROSS, reserved[1] + gross, limits.max_gross * equity, values, limits_met)
     net = account.net + reserved[2] + lots * per_lot
-    if abs(net) > abs(account.net):
+    if not (abs(net) <= abs(account.net) and np.isfinite(account.net)):
         mask = above(mask, NET, abs(net), limits.max_net * equity, values, limits_met)
     loss = account.breaker_day_start - equity
     mask = above(mask, DAILY, loss, limits.daily_loss * account.breaker_day_start, values, limits_met)
@@ -177,6 +181,36 @@ def check_exposure(  # noqa: PLR0917 - compiled code is called with positions
 @njit(cache=True)
 def refill(row: Any, now_ns: int, rate: float, burst: float) -> None:
     """Refill a token bucket (tokens, tokens_ns) up to its burst; event time, so that speed changes nothing."""
+    if not np.isfinite(row.tokens + rate):
+        row.tokens = 0.0
+        return
     if now_ns > row.tokens_ns:
-        row.tokens = min(burst, row.tokens + (now_ns - row.tokens_ns) * 1e-9 * rate)
+        filled = row.tokens + (now_ns - row.tokens_ns) * 1e-9 * rate
+        row.tokens = min(filled, burst)
         row.tokens_ns = now_ns
+
+
+@njit(cache=True)
+def take_tokens(  # noqa: PLR0917 - compiled code is called with positions
+    station: Any, strategies: Any, asking: Any, now_ns: int, station_rate: float, strategy_rate: float, burst: float
+) -> bool:
+    """Take a token of the station and of each strategy that asks, or none at all; return whether there were enough.
+
+    Parameters
+    ----------
+    station : one row with a bucket. ``strategies`` : rows with buckets [s]. ``asking`` : bool or numbers [s], 0 where a
+        strategy does not ask.
+    station_rate, strategy_rate : tokens a second. ``burst`` : the most that a bucket holds.
+    """
+    refill(station, now_ns, station_rate, burst)
+    enough: bool = station.tokens >= 1.0
+    for s in range(len(strategies)):
+        refill(strategies[s], now_ns, strategy_rate, burst)
+        if asking[s] != 0 and not strategies[s].tokens >= 1.0:
+            enough = False
+    if enough:
+        station.tokens -= 1.0
+        for s in range(len(strategies)):
+            if asking[s] != 0:
+                strategies[s].tokens -= 1.0
+    return enough

@@ -1,10 +1,10 @@
-"""Denial codes of the pre-trade checks, in the order in which they are named when several decide."""
+"""Denial codes of the pre-trade checks, and the order in which they are named when several decide."""
 
 from enum import IntEnum
 
 
 class Code(IntEnum):
-    """Bit of a check's mask; the lowest set bit is the denial's headline, all set bits are journaled."""
+    """Bit of a check's mask; all set bits are journaled, the first of them in the order of NAMED is the headline."""
 
     KILLED = 0
     MODE_NOT_ACTIVE = 1
@@ -30,6 +30,7 @@ class Code(IntEnum):
     MAX_GROSS = 21
     MAX_NET = 22
     ORDER_RATE = 23
+    VAR_LIMIT = 24  # bits are never given again: journals and snapshots hold them
 
 
 MEANINGS: dict[Code, str] = {
@@ -49,19 +50,29 @@ MEANINGS: dict[Code, str] = {
     Code.DAILY_LOSS: "the day's loss is beyond its limit and this order raises exposure",
     Code.DRAWDOWN: "the drawdown is beyond its limit and this order raises exposure",
     Code.SHORT_NOT_ALLOWED: "the order would make a short position where none is allowed",
-    Code.NO_CASH: "cash less what working buys have reserved does not cover the order",
+    Code.NO_CASH: "cash less what working buys have reserved does not cover the order with its fee and expected costs",
     Code.MAX_ORDER_QTY: "more lots than one order may have",
     Code.MAX_ORDER_VALUE: "more value than one order may have",
     Code.MAX_POSITION: "the position would be larger than one symbol may have",
     Code.MAX_STRATEGY: "a strategy's gross exposure would be larger than it may be",
     Code.MAX_GROSS: "the account's gross exposure would be larger than it may be",
     Code.MAX_NET: "the account's net exposure would be larger than it may be",
+    Code.VAR_LIMIT: "the one-day value at risk after the trade would be above its limit, or its covariance is too old",
     Code.ORDER_RATE: "the message limit of the station or of a strategy in the order is used up",
 }
-"""One line a code: the documentation's table is made from it."""
+"""One line a code, in the order in which they are named: the documentation's table is made from it."""
+
+NAMED = tuple(MEANINGS)
+"""All codes in their order: what says that nothing may be traded first, then what is wrong with the order, with its
+exposure, and last that there were too many."""
 
 STATION_CODES = frozenset({Code.KILLED, Code.MODE_NOT_ACTIVE, Code.UNRECONCILED, Code.REDUCING_ONLY})
 """Denials that say nothing of the strategy that asked, and so do not count towards switching it off."""
+
+
+def named(mask: int) -> list[Code]:
+    """Return the codes of a mask; the first is the headline."""
+    return [code for code in NAMED if mask & (1 << code)]
 
 
 def table() -> str:

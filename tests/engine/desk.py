@@ -16,6 +16,13 @@ MINUTE_NS = 60_000_000_000
 DAY_NS = 1440 * MINUTE_NS
 START_NS = 1_640_995_200_000_000_000  # 2022-01-01 00:00 UTC
 FREE = {"fee_bps": 0.0, "half_spread_bps": 0.0, "impact_eta": 0.0, "volume_share": 1.0}
+ALMOST = dict.fromkeys(("bullish", "bearish", "mean_reversion", "momentum"), 0.2499)
+"""Weights that leave the cash which a purchase with all of the account costs beside its value: half a tick."""
+NO_BOOKS = dict.fromkeys(("strategy_drawdown_warning", "strategy_drawdown", "strategy_daily_loss"), 1.0) | {
+    "symbol_drawdown": 1.0, "symbol_daily_loss": 1.0,
+}  # fmt: skip
+"""Limits under which the account's breakers act alone."""
+NO_SWANS = {"move": 100.0, "move_unknown": 100.0, "overnight": 100.0}
 TINY_TICK = 1e-6  # half of it is less than a micro-unit: a fill without costs is at the open, rounded
 
 

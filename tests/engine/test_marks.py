@@ -5,7 +5,7 @@ import pytest
 
 from engine.engine import Engine
 from events.types import MarketSlice
-from tests.engine.desk import DAY_NS, FREE, MINUTE_NS, START_NS, Desk, bar, instrument, of_type
+from tests.engine.desk import ALMOST, DAY_NS, FREE, MINUTE_NS, START_NS, Desk, bar, instrument, of_type
 
 DECEMBER_23 = 1_450_881_000_000_000_000  # 2015, 09:30 New York
 
@@ -40,7 +40,7 @@ def test_a_new_day_starts_the_days_profit_and_the_previous_close_anew() -> None:
 
 
 def test_the_loss_of_a_day_does_not_count_against_the_next() -> None:
-    desk = Desk("AAA", costs=FREE, limits={"max_order_value": 1e9})
+    desk = Desk("AAA", costs=FREE, limits={"max_order_value": 1e9}, weights=ALMOST)
     for strategy in desk.engine.state.names:
         desk.want(strategy)
     desk.slice({"AAA": 100.0})

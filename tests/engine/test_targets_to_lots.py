@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tests.engine.desk import FREE, Desk, in_state, instrument, of_type
+from tests.engine.desk import ALMOST, FREE, Desk, in_state, instrument, of_type
 
 
 def lots_of(outputs: list) -> dict[str, dict[str, int]]:
@@ -156,7 +156,7 @@ def test_a_turned_target_cancels_what_works_before_it_sends_the_other_side() -> 
 
 
 def test_a_position_larger_than_one_order_may_be_leaves_in_several() -> None:
-    desk = Desk("AAA", costs=FREE, limits={"max_order_value": 1e9})
+    desk = Desk("AAA", costs=FREE, limits={"max_order_value": 1e9}, weights=ALMOST)
     for strategy in desk.engine.state.names:
         desk.want(strategy)
     desk.slice({"AAA": 100.0})
@@ -173,7 +173,7 @@ def test_a_position_larger_than_one_order_may_be_leaves_in_several() -> None:
     sizes = []
     for _ in range(5):
         sizes += [order.lots for order in in_state(desk.slice({"AAA": 100.0}), "INTENT")]
-    assert sum(sizes) == 9999 or sum(sizes) == 10_000
+    assert sum(sizes) == 9996
     assert max(sizes) == 4000
     assert desk.lots() == 0
     assert desk.engine.view()["strategies"]["momentum"]["enabled"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engine.configuration import load_settings
 from engine.layout import ACCOUNT
 from risk.breakers import HALTED, NONE, REDUCING, WARNING, judge
-from tests.engine.desk import DAY_NS, FREE, Desk, in_state, of_type
+from tests.engine.desk import ALMOST, DAY_NS, FREE, NO_BOOKS, NO_SWANS, Desk, in_state, of_type
 
 LIMITS = load_settings().limits
 
@@ -44,7 +44,7 @@ def test_less_equity_never_means_a_lower_level(first, second) -> None:
 
 def holding() -> Desk:
     """A desk whose four strategies hold the whole account in one coin, bought at 100."""
-    desk = Desk("AAA", costs=FREE, limits={"max_order_value": 1e9})
+    desk = Desk("AAA", costs=FREE, limits={"max_order_value": 1e9} | NO_BOOKS, weights=ALMOST, black_swan=NO_SWANS)
     for strategy in desk.engine.state.names:
         desk.want(strategy)
     desk.slice({"AAA": 100.0})
@@ -74,7 +74,13 @@ def test_each_level_acts_within_one_bar_and_says_so_once() -> None:
 
 
 def test_a_warning_comes_once() -> None:
-    desk = Desk("AAA", costs=FREE, limits={"max_order_value": 1e9, "daily_loss": 1.0})
+    desk = Desk(
+        "AAA",
+        costs=FREE,
+        limits={"max_order_value": 1e9, "daily_loss": 1.0} | NO_BOOKS,
+        weights=ALMOST,
+        black_swan=NO_SWANS,
+    )
     for strategy in desk.engine.state.names:
         desk.want(strategy)
     desk.slice({"AAA": 100.0})

@@ -1,5 +1,6 @@
 """Every denial code alone: at its limit an order passes, just beyond it is denied, and nothing else says no."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.configuration import load_settings
-from engine.decisions import commitments, judge_symbol
-from engine.layout import ACCOUNT, ACTIVE, BOOK, HALTED, LIMITS, MAINTENANCE, REDUCING, STRATEGY, SYMBOL, UNCONFIGURED
+from engine.decisions import commitments, judge_symbol, portfolio
+from engine.layout import (
+    ACCOUNT,
+    ACTIVE,
+    BOOK,
+    COSTS,
+    HALTED,
+    LIMITS,
+    MAINTENANCE,
+    REDUCING,
+    STRATEGY,
+    SYMBOL,
+    UNCONFIGURED,
+)
 from risk.checks import check_numbers, check_state, raises_exposure
 from risk.codes import Code
+from risk.var_limit import RISK, Z99, begin, moved
+from risk.var_limit import value_at_risk as value_at_risk_of
 
 NOW_NS = 10_000_000_000_000
 MINUTE_NS = 60_000_000_000
@@ -47,6 +62,8 @@ class Scene:
         for name in LIMITS.names:
             self.limits[name] = float(getattr(limits, name))
         self.limits["max_strategy"] = 10.0
+        self.costs, self.risk = np.zeros(1, dtype=COSTS), np.zeros(1, dtype=RISK)
+        self.covariance, self.variances = np.zeros((2, 2)), np.full(2, 0.02 * 0.02)
         self.values, self.met = np.zeros(len(Code)), np.zeros(len(Code))
         self.now_ns = NOW_NS
 
@@ -63,11 +80,14 @@ class Scene:
         self.books[s, i]["working_gross"] += abs(lots)
 
     def judge(self, lots: int, i: int = 0) -> set[Code]:
-        totals, exposures, rates = np.zeros(3), np.zeros(2), np.ones(1)
+        totals, exposures, rates, weights = np.zeros(3), np.zeros(2), np.ones(1), np.zeros(2)
+        portfolio(self.symbols, rates, weights)
+        begin(self.risk[0], weights, self.covariance, self.variances)
         commitments(self.symbols, self.books, rates, totals, exposures)
         mask = judge_symbol(
-            i, lots, np.array([lots, 0]), self.symbols, self.books, self.strategies, self.account[0], self.limits[0],
-            rates, self.now_ns, totals, exposures, self.values, self.met,
+            i, lots, np.array([lots, 0]), self.symbols, self.books, self.strategies, self.account[0], self.costs[0],
+            self.limits[0], rates, self.now_ns, totals, exposures, self.risk[0], weights, self.covariance,
+            self.variances, self.values, self.met,
         )  # fmt: skip
         return {code for code in Code if mask & (1 << code)}
 
@@ -200,9 +220,34 @@ def fall(scene: Scene, lost: float) -> int:
 
 
 def cash(scene: Scene, lots: float) -> int:
+    """200,000 in cash, of which working buys have 50,050; the order costs a tenth of a percent and half a tick."""
     scene.account["cash_micro"] = 200_000 * 10**6
+    scene.costs["fee_ppm"] = 1000
+    scene.symbols["tick"] = 0.02
     scene.work(500, i=1)
     return int(lots)
+
+
+def value_at_risk(scene: Scene, lots: float) -> int:
+    """Two symbols of 2 % a day, correlation 0.5, 100,000 already in the other: z99 x sqrt(w'Cw) against 8,000."""
+    scene.covariance[:] = [[4e-4, 2e-4], [2e-4, 4e-4]]
+    scene.risk["fitted"] = 1
+    scene.limits["max_var"] = 0.008
+    scene.hold(1000, i=1)
+    return int(lots)
+
+
+def unfitted_risk(scene: Scene, lots: float) -> int:
+    """No covariance has come: both move together, z99 x (100,000 + w) x 2 %."""
+    scene.limits["max_var"] = 2 * 0.02 * 100_000 * Z99 / EQUITY
+    scene.hold(-1000, i=1)
+    return int(lots)
+
+
+def old_covariance(scene: Scene, sessions: float) -> int:
+    scene.risk["fitted"], scene.risk["age"] = 1, int(sessions)
+    scene.covariance[:] = [[4e-4, 2e-4], [2e-4, 4e-4]]
+    return 10
 
 
 def lots_limit(scene: Scene, lots: float) -> int:
@@ -213,6 +258,9 @@ def lots_limit(scene: Scene, lots: float) -> int:
 def value_limit(scene: Scene, lots: float) -> int:
     return int(lots)
 
+
+AT_8000 = (-1.0 + math.sqrt(1.0 - 4.0 * (1.0 - (8000.0 / Z99 / 2000.0) ** 2))) / 2.0
+"""x of w = 100,000 x (x, 1) that solves 2,000 x sqrt(x^2 + x + 1) = 8,000 / z99."""
 
 LIMITED = [
     (Code.STALE_PRICE, stale, 5.0, 5.001),
@@ -228,7 +276,11 @@ LIMITED = [
     (Code.MAX_GROSS, gross, 3000, 3001),
     (Code.MAX_GROSS, gross, -3000, -3001),
     (Code.MAX_NET, net, 2000, 2001),
-    (Code.NO_CASH, cash, 1500, 1501),
+    (Code.NO_CASH, cash, 1497, 1498),
+    (Code.VAR_LIMIT, value_at_risk, 1000 * AT_8000, 1000 * AT_8000 + 1),
+    (Code.VAR_LIMIT, unfitted_risk, 1000, 1001),
+    (Code.VAR_LIMIT, unfitted_risk, -1000, -1001),
+    (Code.VAR_LIMIT, old_covariance, 5, 6),
     (Code.DAILY_LOSS, loss, 30_000.0, 30_001.0),
     (Code.DRAWDOWN, fall, 80_000.0, 80_001.0),
 ]
@@ -243,6 +295,69 @@ def test_at_a_limit_passes_and_just_beyond_denies_alone(code, change, at, beyond
     strained = Scene()
     assert strained.judge(change(strained, beyond)) == {code}
     assert strained.values[code] > strained.met[code]
+
+
+# Numbers that decide, by code: each of them once not a number and once infinite, and the order is denied by that code.
+NUMBERS: dict[Code, list[tuple[str, str]]] = {
+    Code.BAD_NUMBER: [("symbols", "mark"), ("symbols", "tick")],
+    Code.STALE_PRICE: [("limits", "stale_after_s")],
+    Code.PRICE_COLLAR: [("limits", "price_collar")],
+    Code.DAILY_LOSS: [("account", "equity"), ("account", "breaker_day_start"), ("limits", "daily_loss")],
+    Code.DRAWDOWN: [("account", "equity"), ("account", "breaker_high_water"), ("limits", "drawdown_reducing")],
+    Code.SHORT_NOT_ALLOWED: [("limits", "allow_short")],
+    Code.NO_CASH: [("symbols", "sigma"), ("costs", "half_spread"), ("costs", "impact_eta")],
+    Code.MAX_ORDER_QTY: [("limits", "max_order_lots")],
+    Code.MAX_ORDER_VALUE: [("limits", "max_order_value"), ("symbols", "mark")],
+    Code.MAX_POSITION: [("limits", "max_position"), ("account", "equity")],
+    Code.MAX_STRATEGY: [("limits", "max_strategy"), ("account", "equity")],
+    Code.MAX_GROSS: [("limits", "max_gross"), ("account", "equity")],
+    Code.MAX_NET: [("limits", "max_net"), ("account", "equity"), ("account", "net")],
+    Code.ORDER_RATE: [
+        ("account", "tokens"), ("strategies", "tokens"), ("limits", "station_rate"), ("limits", "strategy_rate"),
+    ],
+    Code.VAR_LIMIT: [
+        ("limits", "max_var"), ("account", "equity"), ("variances", ""), ("covariance", ""), ("symbols", "mark"),
+    ],
+}  # fmt: skip
+WHOLE = {
+    Code.KILLED, Code.MODE_NOT_ACTIVE, Code.UNRECONCILED, Code.UNKNOWN_SYMBOL, Code.RESTRICTED_SYMBOL,
+    Code.HALTED_SYMBOL, Code.SESSION_CLOSED, Code.DUPLICATE, Code.SELF_MATCH, Code.REDUCING_ONLY,
+}  # fmt: skip
+"""Codes that whole numbers decide alone (flags, instants, lots): they cannot be anything but a number."""
+
+ELSEWHERE = {
+    Code.UNKNOWN_SYMBOL: "test_a_row_without_an_instrument_is_unknown",
+    Code.PRICE_COLLAR: "test_the_collar_is_around_the_mark",
+    Code.SHORT_NOT_ALLOWED: "test_a_short_where_none_is_allowed",
+    Code.ORDER_RATE: "test_an_empty_bucket_denies_and_time_refills_it",
+}
+"""Codes whose limit is tried by a test of its own."""
+
+
+def test_every_code_is_tried_at_its_limit_beyond_it_and_with_what_is_no_number() -> None:
+    at_limit = {code for code, _ in FLAGS} | {row[0] for row in LIMITED} | set(ELSEWHERE)
+    assert at_limit == set(Code)
+    assert set(ELSEWHERE.values()) <= set(globals())
+    assert set(NUMBERS) | WHOLE == set(Code)
+    assert not set(NUMBERS) & WHOLE
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(
+    ("code", "table", "field"),
+    [(code, table, field) for code, fields in NUMBERS.items() for table, field in fields],
+    ids=[f"{code.name}-{table}-{field}" for code, fields in NUMBERS.items() for table, field in fields],
+)
+def test_what_is_no_number_is_denied(scene, code, table, field, number) -> None:
+    lots = -10 if code == Code.SHORT_NOT_ALLOWED else 10
+    scene.symbols["volume"], scene.symbols["sigma"], scene.costs["impact_eta"] = 1e6, 0.001, 0.1
+    scene.now_ns += 1
+    array = getattr(scene, table)
+    if field:
+        array[field] = number
+    else:
+        array[:] = number
+    assert code in scene.judge(lots)
 
 
 def test_a_short_where_none_is_allowed(scene) -> None:
@@ -284,15 +399,17 @@ def test_a_denial_costs_the_strategy_its_token_but_not_the_station(scene) -> Non
     share=st.floats(0.01, 1.0),
     lost=st.floats(0.0, 990_000.0),
     reducing=st.booleans(),
+    age=st.sampled_from([0, 100]),
 )
-def test_an_order_that_reduces_is_never_denied_for_exposure(held, share, lost, reducing) -> None:
+def test_an_order_that_reduces_is_never_denied_for_exposure(held, share, lost, reducing, age) -> None:
     scene = Scene()
     scene.hold(held)
     scene.account["equity"] = EQUITY - lost
     scene.account["cash_micro"] = 0
-    for name in ("max_position", "max_strategy", "max_gross", "max_net", "daily_loss", "drawdown_reducing"):
+    for name in ("max_position", "max_strategy", "max_gross", "max_net", "max_var", "daily_loss", "drawdown_reducing"):
         scene.limits[name] = 0.0
     scene.limits["max_order_value"] = 1e12
+    scene.risk["fitted"], scene.risk["age"], scene.covariance[:] = 1, age, [[4e-4, 2e-4], [2e-4, 4e-4]]
     scene.limits["allow_short"] = 0.0
     scene.account["state"] = REDUCING if reducing else ACTIVE
     lots = -max(1, int(abs(held) * share)) if held > 0 else max(1, int(abs(held) * share))
@@ -306,3 +423,38 @@ def test_an_order_raises_where_some_way_of_filling_leaves_more_than_there_is(pos
     sign = 1 if lots > 0 else -1
     reachable = [position + lots + sign * k for k in range(same_side + 1)]
     assert raises_exposure(position, bought, sold, lots) == (max(sign * p for p in reachable) > abs(position))
+
+
+def test_an_order_that_lowers_the_portfolios_risk_passes_above_the_limit_of_it() -> None:
+    """A short beside a long of the same kind is a hedge: exposure grows, the value at risk falls."""
+    for lots, denied in ((-10, False), (10, True)):
+        scene = Scene()
+        scene.covariance[:] = [[4e-4, 3.9e-4], [3.9e-4, 4e-4]]
+        scene.risk["fitted"], scene.limits["max_var"] = 1, 1e-6
+        scene.hold(1000, i=1)
+        assert (scene.judge(lots) == {Code.VAR_LIMIT}) is denied
+
+
+@given(
+    st.lists(st.integers(-3000, 3000), min_size=3, max_size=3),
+    st.lists(st.floats(-1.0, 1.0), min_size=9, max_size=9),
+    st.integers(0, 2),
+    st.integers(-3000, 3000),
+    st.integers(0, 7),
+)
+def test_the_value_at_risk_after_an_order_is_that_of_the_portfolio_reckoned_anew(lots, roots, i, change, known) -> None:
+    """Against NumPy's w'Cw; symbols that the covariance does not have are added as if they moved all together."""
+    root = 0.02 * np.array(roots).reshape(3, 3)
+    whole = root @ root.T + 1e-6 * np.eye(3)
+    here = np.array([bool(known >> k & 1) for k in range(3)])
+    covariance = np.where(np.outer(here, here), whole, 0.0)
+    variances, weights = np.array([1e-4, 4e-4, 9e-4]), 100.0 * np.array(lots, dtype=float)
+    risk = np.zeros(1, dtype=RISK)[0]
+    begin(risk, weights, covariance, variances)
+    after = weights.copy()
+    after[i] += 100.0 * change
+    expected = Z99 * (
+        math.sqrt(max(0.0, after @ covariance @ after)) + (np.abs(after) * np.sqrt(variances))[~here].sum()
+    )
+    found = value_at_risk_of(*moved(risk, weights, covariance, variances, i, float(after[i])))
+    assert found == pytest.approx(expected, rel=1e-6, abs=0.5)
