@@ -34,7 +34,7 @@ Float64Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Forecast:
-    """VaR and ES [k] as fractions, positive for a loss; ``ratios`` are losses beyond VaR by ES, as the method sees them.
+    """VaR and ES [k] as fractions, positive for a loss; ``ratios``: losses beyond VaR by ES, as the method sees them.
 
     Of one day: for days ``window`` to t inclusive, the last one tomorrow's. Of ten: every tenth of them.
     """
@@ -123,7 +123,7 @@ def ewma_volatility(returns: Float64Array) -> Float64Array:
     squares = returns**2
     start = squares[:START_DAYS].mean(axis=0)
     variance = signal.lfilter([1.0 - DECAY], [1.0, -DECAY], squares, axis=0, zi=DECAY * start[np.newaxis])[0]
-    return np.sqrt(np.vstack([start, variance]))
+    return np.asarray(np.sqrt(np.vstack([start, variance])))
 
 
 def _of_samples(samples: Float64Array, level: float) -> Forecast:
@@ -160,7 +160,7 @@ def _simulated_days(
         loaded = (volatility[first:end] * weights) @ root  # [days, n]: a day's loss is loaded @ shock
         spread[first:end] = np.sqrt((loaded**2).sum(axis=1))
         if (start - window) % DEGREES_EVERY == 0:
-            degrees, stretch = _student(losses[:start] / _above_zero(spread[:start]))
+            degrees, stretch = student(losses[:start] / _above_zero(spread[:start]))
             shocks = _shocks(draw(paths * steps, returns.shape[1], seed=seed, degrees=degrees), steps)
         now = wanted[(wanted >= start) & (wanted < end)] - first
         chunks.append(_tails(shocks @ (loaded[now] * stretch).T))
@@ -191,7 +191,7 @@ def _of_tails(rows: Float64Array, unit: Float64Array, level: float) -> Forecast:
     return Forecast(rows[0], rows[1], top / top.mean() if top.mean() > 0.0 else np.ones(1))
 
 
-def _student(residuals: Float64Array) -> tuple[float, float]:
+def student(residuals: Float64Array) -> tuple[float, float]:
     """Return degrees of freedom and how many times the forecast volatility the deviation was, by maximum likelihood."""
     degrees, _, scale = stats.t.fit(residuals, 8.0, floc=0.0)
     degrees = min(max(float(degrees), LEAST_DEGREES), NORMAL_DEGREES)

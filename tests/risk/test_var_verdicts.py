@@ -25,8 +25,8 @@ def test_kupiec_holds_within_the_regions_of_his_table(level, days, low, high):
 @pytest.mark.parametrize(
     ("exceptions", "zone"), [(0, "green"), (4, "green"), (5, "yellow"), (9, "yellow"), (10, "red")]
 )
-def test_the_traffic_light_has_basels_zones(exceptions, zone):
-    assert verdicts.traffic_light(exceptions, 250, 0.99).zone == zone
+def test_the_traffic_light_has_basels_zones(count, zone):
+    assert verdicts.traffic_light(count, 250, 0.99).zone == zone
 
 
 def test_exceptions_that_come_together_are_not_independent():
