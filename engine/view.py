@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from engine import breakers
 from engine.layout import STATES
 from engine.ledger import average_price
@@ -23,6 +25,7 @@ def view(engine: "Engine") -> dict[str, Any]:
         "killed": list(engine.control.killed),
         "configuration": state.version,
         "reconciled": bool(account["reconciled"]),
+        "limits": msgspec.to_builtins(state.configuration.settings.limits),
         "account": _account(engine),
         "positions": _positions(engine),
         "strategies": {name: _strategy(engine, s) for s, name in enumerate(state.names)},
