@@ -191,8 +191,8 @@ class Desk:
         open_lots = {symbol: [0, 0] for symbol in state.universe.index}
         by_strategy, gross = dict.fromkeys(state.rows, 0), dict.fromkeys(state.rows, 0)
         for order in state.orders.values():
-            open_lots[order.symbol][order.side == "SELL"] += max(0, order.lots - order.filled_lots)
-            for name, lots in order.residual.items():
+            open_lots[order.symbol][order.side == "SELL"] += max(0, order.reserved_lots - order.filled_lots)
+            for name, lots in [*order.residual.items(), *order.extra.items()]:
                 by_strategy[name] += lots
                 gross[name] += abs(lots)
             for name, lots in order.crossed.items() if order.filled_lots == 0 else ():
