@@ -18,6 +18,7 @@ PLAIN = {
     "status": "controlroom.supervisor.status",
     "kill": "controlroom.supervisor.kill",
     "release": "controlroom.supervisor.release",
+    "ledger": "controlroom.supervisor.ledger",
     "questdb": "controlroom.supervisor.questdb",
     "doctor": "controlroom.supervisor.doctor",
 }

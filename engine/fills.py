@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
-from engine.ledger import fee_micro, notional_micro, price_against_us
+from engine.ledger import notional_micro, price_against_us, trade_fee
 from engine.orders import Order
 from events.types import FillEvent
 
@@ -107,6 +107,6 @@ def _fill(  # noqa: PLR0917 - one order and what it meets
         side=order.side,
         lots=lots,
         price_micro=price,
-        fee_micro=fee_micro(notional, int(costs["fee_ppm"])),
+        fee_micro=trade_fee(row, lots, notional, False),  # noqa: FBT003 - compiled; it takes what is there
         reference_price=float(bar["open"]),
     )

@@ -31,6 +31,7 @@ class Packed(msgspec.Struct, kw_only=True):
     warned: bool
     opinions: opinions.Kept
     clock: clock.Kept
+    financing: dict[str, int] = {}
 
 
 def _tables(engine: "Engine") -> dict[str, Any]:
@@ -39,7 +40,7 @@ def _tables(engine: "Engine") -> dict[str, Any]:
         "symbols": universe.symbols, "session_open": universe.session_open_ns,
         "session_close": universe.session_close_ns,
         "books": state.books, "strategies": state.strategies, "account": state.account,
-        "costs": state.costs, "limits": state.limits,
+        "costs": state.costs, "limits": state.limits, "rates": universe.rates,
     }  # fmt: skip
     for interval, aggregate in state.aggregates.items():
         tables[f"buckets.{interval}"] = aggregate.buckets
@@ -59,6 +60,7 @@ def pack(engine: "Engine") -> bytes:
         order_count=state.order_count,
         version=state.version, killed=engine.control.killed, warned=engine.control.warned,
         opinions=engine.opinions.keep(), clock=engine.clock.keep(),
+        financing=engine.financing.due,
     ))  # fmt: skip
 
 
@@ -87,6 +89,7 @@ def unpack(content: bytes) -> tuple[Configuration, Callable[["Engine"], None]]:
         engine.control.killed, engine.control.warned = packed.killed, packed.warned
         engine.opinions.restore(packed.opinions)
         engine.clock.restore(packed.clock)
+        engine.financing.due = packed.financing
 
     return configuration, fill_in
 

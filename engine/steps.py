@@ -8,7 +8,7 @@ from typing import Any
 from numba import njit
 
 from engine.decisions import decide, overshoots
-from engine.kernel import mark_symbols, value_account
+from engine.kernel import mark_symbols, renew_rates, value_account
 from engine.outcomes import settle
 from engine.units import fill_units, size_units
 
@@ -43,11 +43,12 @@ def lay_bars(symbols: Any, bars: Any, opens: Any, closes: Any, placed: Any) -> N
 
 @njit(cache=True)
 def fill_and_mark(  # noqa: PLR0917 - compiled code is called with positions
-    symbols: Any, bars: Any, books: Any, strategies: Any, account: Any, costs: Any, rates: Any
+    symbols: Any, bars: Any, books: Any, strategies: Any, account: Any, costs: Any, rates: Any, sources: Any
 ) -> None:
-    """Fill the unit books at the open, take the closes as marks, value account and strategies."""
-    fill_units(symbols, bars, books, strategies, costs[0])
+    """Fill the unit books at the open, take the closes as marks and rates, value account and strategies."""
+    fill_units(symbols, bars, books, strategies, costs[0], rates)
     mark_symbols(symbols, bars, costs[0].volatility_bars)
+    renew_rates(account[0], symbols, rates, sources)
     value_account(account[0], symbols, books, strategies, rates)
 
 
