@@ -19,6 +19,7 @@ PLAIN = {
     "status": "controlroom.supervisor.status",
     "kill": "controlroom.supervisor.kill",
     "release": "controlroom.supervisor.release",
+    "ledger": "controlroom.supervisor.ledger",
     "risk": "controlroom.supervisor.risk",
     "questdb": "controlroom.supervisor.questdb",
     "doctor": "controlroom.supervisor.doctor",

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from engine.booking import book_fill, images, release, release_external
-from engine.ledger import add, book
+from engine.ledger import add, book, move_cash
 from engine.orders import Booked, Order
 from engine.output import Output, say
 from engine.state import State
@@ -138,9 +138,12 @@ def _row(state: State, i: int, name: str) -> Any:
 
 
 def _undo_account(state: State, i: int, booked: Booked) -> None:
-    account = state.account[0]
-    account["cash_micro"] += booked.cash_micro
-    account["fees_micro"] -= booked.fill.fee_micro
-    account["slippage"] -= booked.slippage
+    account, currency = state.account[0], int(state.universe.symbols[i]["currency"])
+    move_cash(account, currency, booked.cash_micro)
+    if currency:
+        account["foreign_fees_micro"][currency] -= booked.fill.fee_micro
+    else:
+        account["fees_micro"] -= booked.fill.fee_micro
+    account["slippage"] -= booked.slippage * float(state.universe.rates[currency])
     for name, fee in booked.fees.items():
         state.books[state.rows[name], i]["fees_micro"] -= fee

@@ -35,7 +35,7 @@ def book_fill(state: State, order: Order, fill: FillEvent, now_ns: int) -> Trade
     shares = {name: within.get(name, 0) + beyond.get(name, 0) for name in {**within, **beyond}}
     crossed = order.crossed if order.filled_lots == 0 else {}
     before = images(state, i, {**shares, **crossed})
-    cash = int(state.account[0]["cash_micro"])
+    cash = cash_micro(state, i)
     realised: dict[str, float] = {}
     for booked in (crossed, shares):
         for name, lots in booked.items():
@@ -60,7 +60,7 @@ def book_fill(state: State, order: Order, fill: FillEvent, now_ns: int) -> Trade
     order.crossed_price = price if crossed else order.crossed_price
     order.booked[f"{fill.broker}:{fill.execution_id}"] = Booked(
         fill=fill, within=within, beyond=beyond, crossed=bool(crossed), slippage=slippage, fees=fees,
-        cash_micro=cash - int(state.account[0]["cash_micro"]), before=before, after=images(state, i, before),
+        cash_micro=cash - cash_micro(state, i), before=before, after=images(state, i, before),
     )  # fmt: skip
     return TradeEvent(
         engine_ns=max(now_ns, fill.broker_ns),
@@ -77,6 +77,12 @@ def book_fill(state: State, order: Order, fill: FillEvent, now_ns: int) -> Trade
         crossed_lots=sum(q for q in crossed.values() if q > 0),
         realised=realised,
     )
+
+
+def cash_micro(state: State, i: int) -> int:
+    """Return the account's cash of symbol i's currency, in its micro-units."""
+    account, currency = state.account[0], int(state.universe.symbols[i]["currency"])
+    return int(account["foreign_micro"][currency] if currency else account["cash_micro"])
 
 
 def images(state: State, i: int, names: Iterable[str]) -> dict[str, Image]:

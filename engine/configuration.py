@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from engine.layout import CURRENCIES
 from market.instruments import Instrument
 from risk.limits import Limits
 
@@ -23,8 +24,30 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     initial_cash: float
 
 
+class Fee(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A venue's schedule, for the instruments of an exchange, of an asset class or (both given) of both.
+
+    A fill costs its share of the notional in basis points (below zero: a maker's rebate) and ``per_unit`` for each
+    unit, at least ``minimum``, in the instrument's currency, rounded up to the micro-unit.
+    """
+
+    exchange: str = ""
+    asset_class: str = ""
+    taker_bps: float = 0.0
+    maker_bps: float | None = None  # of orders that rested in the book; None: as a taker
+    per_unit: float = 0.0
+    minimum: float = 0.0
+
+    def holds_for(self, instrument: Instrument) -> bool:
+        """Whether an instrument trades under it."""
+        return self.exchange in {"", instrument.exchange} and self.asset_class in {"", instrument.asset_class}
+
+
 class Costs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What trading costs on paper, and how much of a bar may be ours."""
+    """What trading costs on paper, and how much of a bar may be ours.
+
+    The first of ``fees`` that holds for an instrument is its schedule; ``fee_bps`` is everybody else's.
+    """
 
     fee_bps: float
     half_spread_bps: float
@@ -32,6 +55,8 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     volatility_bars: int
     volume_share: float
     symbol_budget: float
+    financing_bps: float = 0.0  # a year, of the value of shorts, charged for the nights after each session (ACT/360)
+    fees: list[Fee] = []
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,6 +126,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     orders: Orders = Orders()
     execution: Execution = Execution()
     routing: dict[str, list[str]] = {}  # symbol, asset class or "*" to brokers in order; empty: the mode's one broker
+    rates: dict[str, str] = {}  # currency to the pair whose marks are its rate to the account's: EUR = "EURUSD"
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -191,6 +217,8 @@ def check_settings(settings: Settings, name: str) -> None:
         raise SettingsError(
             f"settings {name}: account.currency = {settings.account.currency!r} is not three to five capital letters"
         )
+    _check_fees(settings, name)
+    _check_rates(settings, name)
     _check_orders(settings, name)
     _check_strategies(settings, name)
 
@@ -208,6 +236,44 @@ def _check_orders(settings: Settings, name: str) -> None:
             f"settings {name}: orders.type = {orders.type!r} and time_in_force = {orders.time_in_force!r} do not go "
             f"with execution.algorithm = {settings.execution.algorithm!r}; slices are MARKET orders for the DAY"
         )
+
+
+def _check_fees(settings: Settings, name: str) -> None:
+    for number, fee in enumerate(settings.costs.fees, start=1):
+        where = f"settings {name}: costs.fees entry {number}"
+        if not (fee.exchange or fee.asset_class):
+            raise SettingsError(f"{where} names neither exchange nor asset_class; costs.fee_bps is everybody's fee")
+        maker = fee.taker_bps if fee.maker_bps is None else fee.maker_bps
+        for field, value, low, high in (
+            ("taker_bps", fee.taker_bps, 0.0, 1000.0), ("maker_bps", maker, -100.0, 1000.0),
+            ("per_unit", fee.per_unit, 0.0, 1000.0), ("minimum", fee.minimum, 0.0, 1000.0),
+        ):  # fmt: skip
+            if not low <= value <= high:
+                raise SettingsError(f"{where}: {field} = {value} is outside {low:g} to {high:g}")
+
+
+def _check_rates(settings: Settings, name: str) -> None:
+    own = settings.account.currency
+    if len(settings.rates) >= CURRENCIES:
+        raise SettingsError(
+            f"settings {name}: rates names {len(settings.rates)} currencies; at most {CURRENCIES - 1} are kept"
+        )
+    for currency, pair in settings.rates.items():
+        if currency == own or not re.fullmatch("[A-Z]{3,5}", currency):
+            raise SettingsError(
+                f"settings {name}: rates.{currency} must be three to five capital letters, not the account's {own}"
+            )
+        if pair_direction(pair, currency, own) == 0:
+            raise SettingsError(
+                f'settings {name}: rates.{currency} = "{pair}" is no pair of {currency} and {own}, such as '
+                f"{currency}{own} or {own}{currency}"
+            )
+
+
+def pair_direction(pair: str, currency: str, own: str) -> int:
+    """Return +1 where a pair's price is one ``currency`` in ``own``, -1 where it is the inverse, 0 where neither."""
+    letters = re.sub("[^A-Z]", "", pair.partition("@")[0])
+    return {currency + own: 1, own + currency: -1}.get(letters, 0)
 
 
 def _check_strategies(settings: Settings, name: str) -> None:
@@ -246,6 +312,7 @@ def _ranges(settings: Settings) -> list[tuple[str, float, float, float]]:
         ("costs.volume_share", costs.volume_share, 0.0001, 1.0),
         ("costs.symbol_budget", costs.symbol_budget, 0.0, 1.0),
         ("orders.limit_bps", settings.orders.limit_bps, -1000.0, 1000.0),
+        ("costs.financing_bps", costs.financing_bps, 0.0, 10_000.0),
         ("limits.max_order_value", limits.max_order_value, 0.0, 1e12),
         ("limits.max_order_lots", limits.max_order_lots, 0, 1e15),
         *((f"limits.{field}", getattr(limits, field), 0.0, 10.0) for field in shares),

@@ -80,7 +80,8 @@ class Control:
             if configuration.version < engine.state.version:
                 return f"version {configuration.version} is older than {engine.state.version} in force", []
             check_settings(configuration.settings, f"of configuration {configuration.version}")
-            if configuration.instruments == engine.state.universe.instruments:
+            known, rates = engine.state.universe.instruments, engine.state.configuration.settings.rates
+            if configuration.instruments == known and [*configuration.settings.rates.items()] == [*rates.items()]:
                 apply_settings(engine.state, configuration)
             else:
                 engine.reconfigured(extend(engine.state, configuration))

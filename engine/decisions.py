@@ -287,7 +287,10 @@ def expected_cost(row: Any, lots: int, costs: Any) -> float:
         return np.nan
     impact = min(costs.impact_eta * row.sigma * np.sqrt(bars), 1.0)
     spread = max(0.5 * row.tick / row.mark, costs.half_spread)
-    cost: float = costs.fee_ppm * 1e-6 + spread + impact
+    fee = row.fee_ppm * 1e-6 + row.fee_unit_micro * 1e-6 / row.mark
+    if row.fee_minimum_micro > 0 and quantity > 0.0:
+        fee = max(fee, row.fee_minimum_micro * 1e-6 / (quantity * row.mark))
+    cost: float = fee + spread + impact
     return cost
 
 

@@ -11,12 +11,13 @@ import msgspec
 import numpy as np
 
 from agents.calibration import confidence
-from engine import algorithms, answers, execution, flatten, gate, modify
+from engine import algorithms, answers, corporate, execution, flatten, gate, modify
 from engine.clock import Clock
 from engine.configuration import Configuration
 from engine.control import Control
 from engine.decisions import ALLOWED, CROSSED, NOTHING, WAITING
 from engine.fills import Taken, after_slice, slice_fills
+from engine.financing import Financing
 from engine.layout import ACCOUNT
 from engine.messages import may_cancel
 from engine.opinions import Opinions
@@ -33,6 +34,7 @@ from events.types import (
     BrokerEvent,
     Change,
     ControlEvent,
+    CorporateActionEvent,
     FillEvent,
     MarketSlice,
     ModelEvent,
@@ -49,7 +51,7 @@ MARKED = itemgetter(*(
     (ACCOUNT.names or ()).index(name)
     for name in (
         "cash_micro", "fees_micro", "equity", "gross", "net", "realised", "unrealised", "high_water", "drawdown",
-        "day_start_equity",
+        "day_start_equity", "financing_micro", "dividends_micro",
     )
 ))  # fmt: skip
 """Takes what an AccountEvent says out of an account row's tuple: asking the row by name costs ten times as much."""
@@ -67,6 +69,7 @@ class Engine:
         self.clock = Clock(self.state.universe)
         self.control = Control()
         self.vetoes = Vetoes()
+        self.financing = Financing()
         self._scratch()
 
     def _scratch(self) -> None:
@@ -90,13 +93,23 @@ class Engine:
         """Return the next instant of the due table that is not after ``before_ns``: call ``on_timer`` with it first."""
         edge, opinion = self.clock.next_instant(), self.opinions.next_instant()
         first = opinion if edge is None or (opinion is not None and opinion < edge) else edge
+        charge = self.financing.next_instant(self.state)
+        first = charge if first is None or (charge is not None and charge < first) else first
         return first if first is not None and first <= before_ns else None
 
     def on_timer(self, event: TimerEvent) -> list[Output]:
         """Let begin and end what is due at an instant."""
         self._renew_opinions(event.instant_ns)
+        charged = self.financing.advance(self.state, event.instant_ns)
         outcomes = int(self.state.strategies["outcomes"].sum())
-        return self.clock.advance(event.instant_ns, outcomes)
+        return charged + self.clock.advance(event.instant_ns, outcomes)
+
+    def on_corporate_action(self, event: CorporateActionEvent) -> list[Output]:
+        """Take a split or a dividend, in force from the next slice on; let what is due before it happen first."""
+        outputs = corporate.on_corporate_action(self.state, event, self.now_ns)
+        if any(output.type == "AdjustmentEvent" for output in outputs) and event.kind == "split":
+            self.vetoes.split(event.symbol, event.numerator, event.denominator)
+        return outputs
 
     def on_stance(self, event: StanceEvent) -> list[Output]:
         """Take an agent's stance; it acts from its effective_from."""
@@ -165,8 +178,8 @@ class Engine:
             guards = state.guards
             found, reached = fill_and_mark(
                 universe.symbols, universe.bars, state.books, state.strategies, state.account, state.costs,
-                state.limits, universe.rates, now_ns, guards.swans, guards.station, guards.minutes, guards.variances,
-                guards.of_strategies, guards.of_symbols,
+                state.limits, universe.rates, universe.rate_sources, now_ns, guards.swans, guards.station,
+                guards.minutes, guards.variances, guards.of_strategies, guards.of_symbols,
             )  # fmt: skip
         else:
             value(state.account, universe.symbols, state.books, state.strategies, universe.rates)
@@ -196,6 +209,8 @@ class Engine:
         """Start the clock at the first slice; later instants come by ``on_timer``: this catches those not called."""
         new = len(self.clock.phases) < len(self.state.universe.calendars)
         outputs = self.clock.start(now_ns) if new else []
+        if new:
+            self.financing.start(self.state, now_ns)
         while (instant := self.due(now_ns)) is not None:
             outputs += self.on_timer(TimerEvent(instant_ns=instant))
         return outputs
@@ -409,7 +424,8 @@ class Engine:
         return sorted(self.state.orders.values(), key=lambda order: order.order_id)
 
     def _account_event(self, now_ns: int) -> AccountEvent:
-        cash, fees, equity, gross, net, realised, unrealised, high, fall, start = MARKED(self._account.item())
+        row = self._account.item()
+        cash, fees, equity, gross, net, realised, unrealised, high, fall, start, financing, dividends = MARKED(row)
         return AccountEvent(
             engine_ns=now_ns,
             cash_micro=cash,
@@ -424,6 +440,9 @@ class Engine:
             day_pnl=equity - start,
             strategies=dict(zip(self._names, self._pnl.tolist(), strict=True)),
             units=dict(zip(self._names, self._unit_equity.tolist(), strict=True)),
+            financing_micro=financing,
+            dividends_micro=dividends,
+            foreign_micro=self.state.foreign_cash(),
         )
 
     def _alert(self, rule: str, severity: Any, scope: str, message: str) -> Output:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from engine.ledger import fee_micro, notional_micro, price_against_us
+from engine.ledger import notional_micro, price_against_us, trade_fee
 from engine.orders import Order
 from events.types import FillEvent, Quote
 
@@ -245,7 +245,7 @@ class _Slice:
             side=order.side,
             lots=lots,
             price_micro=price,
-            fee_micro=fee_micro(notional, int(self.costs["fee_ppm"])),
+            fee_micro=int(trade_fee(row, lots, notional, level is None and not met.takes)),
             reference_price=met.price if level is None else level.price - order.signed * level.half,
         )
 

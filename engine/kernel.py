@@ -51,6 +51,21 @@ def _deviation(row: Any, count: int) -> float:
 
 
 @njit(cache=True)
+def renew_rates(account: Any, symbols: Any, rates: Any, sources: Any) -> None:
+    """Take each currency's rate to the account's from the mark of its pair; a rate stays until the next mark.
+
+    ``sources`` engine.layout.RATE [k]: row of the pair (-1: the account's own currency), and whether it is the inverse.
+    Until its pair has a mark a currency's rate is 0: nothing of it can be sized.
+    """
+    for c in range(1, len(rates)):
+        source = sources[c]
+        if source.row >= 0 and symbols[source.row].mark > 0.0:
+            mark = symbols[source.row].mark
+            rates[c] = 1.0 / mark if source.inverse != 0 else mark
+        account.foreign_rate[c] = rates[c]
+
+
+@njit(cache=True)
 def value_account(account: Any, symbols: Any, books: Any, strategies: Any, rates: Any) -> None:
     """Renew equity, exposure, realised and unrealised of account and strategies from positions and marks."""
     gross, net, unrealised, realised = 0.0, 0.0, 0.0, 0.0
@@ -73,13 +88,19 @@ def value_account(account: Any, symbols: Any, books: Any, strategies: Any, rates
             held_value = held.lots * unit * row.mark * rate
             strategies[s].gross += abs(held_value)
             strategies[s].net += held_value
-            profit = (held.realised + held.realised_rest) * rate - held.fees_micro * 1e-6
+            profit = (held.realised + held.realised_rest) * rate - held.fees_micro * 1e-6 * rate
             if held.lots != 0:
                 profit += held_value - (held.basis + held.basis_rest) * rate
             strategies[s].pnl += profit
     account.gross, account.net = gross, net
     account.realised, account.unrealised = realised, unrealised
+    foreign = 0.0
+    for c in range(1, len(rates)):
+        foreign += account.foreign_micro[c] * 1e-6 * rates[c]
+    account.foreign_value = foreign
     account.equity = account.cash_micro * 1e-6 + net
+    if foreign != 0.0:
+        account.equity += foreign
     account.high_water = max(account.high_water, account.equity)
     account.breaker_high_water = max(account.breaker_high_water, account.equity)
     account.drawdown = 1.0 - account.equity / account.high_water if account.high_water > 0.0 else 0.0

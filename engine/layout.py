@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from risk.limits import Limits
 
 RETURNS = 64  # longest ring of bar returns that a volatility may ask for
+CURRENCIES = 8  # of one account: its own in slot 0 and those that a rate is configured for
 
 Table = NDArray[np.void]
 
@@ -46,6 +47,10 @@ SYMBOL = np.dtype(
         ("working_buy", "i8"),
         ("working_sell", "i8"),
         ("last_decided_ns", "i8"),
+        ("fee_ppm", "i8"),  # the venue's schedule: a taker's share of the notional, a maker's, ...
+        ("fee_maker_ppm", "i8"),
+        ("fee_unit_micro", "i8"),  # ... so much a unit, at least so much a fill
+        ("fee_minimum_micro", "i8"),
     ]
 )
 
@@ -115,6 +120,12 @@ ACCOUNT = np.dtype(
         ("tokens", "f8"),
         ("tokens_ns", "i8"),
         ("engine_ns", "i8"),
+        ("financing_micro", "i8"),  # paid for shorts
+        ("dividends_micro", "i8"),  # received, those that shorts paid taken off
+        ("foreign_micro", "i8", (CURRENCIES,)),  # cash of other currencies, by their slot
+        ("foreign_fees_micro", "i8", (CURRENCIES,)),
+        ("foreign_rate", "f8", (CURRENCIES,)),
+        ("foreign_value", "f8"),  # of that cash at the rates, account currency
     ]
 )
 
@@ -126,6 +137,7 @@ COSTS = np.dtype(
         ("volatility_bars", "i8"),
         ("volume_share", "f8"),
         ("symbol_budget", "f8"),
+        ("financing_ppm", "i8"),
     ]
 )
 
@@ -133,6 +145,9 @@ LIMITS = np.dtype([(name, "f8") for name in Limits.__struct_fields__])
 
 STATES = ("UNCONFIGURED", "ACTIVE", "REDUCING", "HALTED", "MAINTENANCE")
 UNCONFIGURED, ACTIVE, REDUCING, HALTED, MAINTENANCE = range(5)
+
+RATE = np.dtype([("row", "i8"), ("inverse", "i8")])
+"""Where a currency's rate comes from: the row of a pair, as it is or turned over."""
 
 PLACED = np.dtype(
     [

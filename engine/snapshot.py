@@ -40,6 +40,7 @@ class Packed(msgspec.Struct, kw_only=True):
     clock: clock.Kept
     parents: list[Parent] = []
     parent_count: int = 0
+    financing: dict[str, int] = {}
 
 
 def _tables(engine: "Engine") -> dict[str, Any]:
@@ -48,7 +49,7 @@ def _tables(engine: "Engine") -> dict[str, Any]:
         "symbols": universe.symbols, "session_open": universe.session_open_ns,
         "session_close": universe.session_close_ns,
         "books": state.books, "strategies": state.strategies, "account": state.account,
-        "costs": state.costs, "limits": state.limits,
+        "costs": state.costs, "limits": state.limits, "rates": universe.rates,
     }  # fmt: skip
     tables |= state.guards.kept()
     for interval, aggregate in state.aggregates.items():
@@ -72,6 +73,7 @@ def pack(engine: "Engine") -> bytes:
         trips=engine.control.trips, vetoes=engine.vetoes.keep(),
         opinions=engine.opinions.keep(), clock=engine.clock.keep(),
         parents=list(state.parents.values()), parent_count=state.parent_count,
+        financing=engine.financing.due,
     ))  # fmt: skip
 
 
@@ -106,6 +108,7 @@ def unpack(content: bytes) -> tuple[Configuration, Callable[["Engine"], None]]:
         engine.vetoes.restore(packed.vetoes)
         engine.opinions.restore(packed.opinions)
         engine.clock.restore(packed.clock)
+        engine.financing.due = packed.financing
 
     return configuration, fill_in
 

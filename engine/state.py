@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.strategies import STRATEGIES, Policy, parameter_array
-from engine.configuration import Configuration
+from engine.configuration import Configuration, Costs, Fee
 from engine.fills import Taken
 from engine.guards import Guards, carry_over, new_guards, set_guards
 from engine.layout import ACCOUNT, BOOK, COSTS, LIMITS, STRATEGY, Table
@@ -16,6 +16,7 @@ from engine.parents import Parent
 from engine.universe import Universe
 from market.aggregation import new_buckets
 from market.bars import empty_bars
+from market.instruments import Instrument
 from risk.codes import Code
 
 MICRO = 1_000_000
@@ -75,6 +76,14 @@ class State:
     taken: Taken = field(default_factory=dict)  # of the levels that quotes have shown
     parents: dict[str, Parent] = field(default_factory=dict)
     parent_count: int = 0
+
+    def foreign_cash(self) -> dict[str, int]:
+        """Return the cash of currencies other than the account's, in micro-units, where there is any."""
+        others = self.universe.currencies[1:]
+        if not others:
+            return {}
+        amounts = self.account[0]["foreign_micro"].tolist()
+        return {name: amount for name, amount in zip(others, amounts[1:], strict=False) if amount}
 
 
 def new_state(configuration: Configuration) -> State:
@@ -168,14 +177,25 @@ def apply_settings(state: State, configuration: Configuration) -> None:
     budget = costs.symbol_budget or 1.0 / max(1, state.universe.tradable)
     state.costs[0] = (
         round(costs.fee_bps * 100), costs.half_spread_bps * 1e-4, costs.impact_eta, costs.volatility_bars,
-        costs.volume_share, budget,
+        costs.volume_share, budget, round(costs.financing_bps * 100),
     )  # fmt: skip
+    for row, instrument in zip(state.universe.symbols, configuration.instruments, strict=True):
+        row["fee_ppm"], row["fee_maker_ppm"], row["fee_unit_micro"], row["fee_minimum_micro"] = fee_row(
+            costs, instrument
+        )
     for name in LIMITS.names or ():
         state.limits[0][name] = float(getattr(settings.limits, name))
     set_guards(state.guards, settings, state.universe)
     _deposit(state.account[0], deposited)
     state.configuration = configuration
     state.version = configuration.version
+
+
+def fee_row(costs: Costs, instrument: Instrument) -> tuple[int, int, int, int]:
+    """Return an instrument's fee schedule: taker's and maker's parts per million, micro-units a unit, and at least."""
+    fee = next((each for each in costs.fees if each.holds_for(instrument)), Fee(taker_bps=costs.fee_bps))
+    maker = fee.taker_bps if fee.maker_bps is None else fee.maker_bps
+    return round(fee.taker_bps * 100), round(maker * 100), round(fee.per_unit * MICRO), round(fee.minimum * MICRO)
 
 
 def _check_withdrawal(state: State, deposited: int) -> None:
@@ -225,10 +245,16 @@ def extend(old: State, configuration: Configuration) -> State:
             raise ValueError(
                 f"instruments: {now.symbol} has a lot of {now.lot_numerator}/{now.lot_denominator}; it stays {lot}"
             )
+    currencies = Universe.currencies_of(configuration)
+    if currencies[: len(old.universe.currencies)] != old.universe.currencies:
+        raise ValueError(
+            f"rates: {', '.join(old.universe.currencies)} of the account keep their places; name new ones last"
+        )
     order = known + [symbol for symbol in given if symbol not in set(known)]
     new = new_state(_with_instruments(configuration, [given[symbol] for symbol in order]))
     n = len(known)
     static = {"lot_numerator", "lot_denominator", "tick", "currency", "calendar", "tradable", "shortable", "restricted"}
+    new.universe.rates[: len(old.universe.rates)] = old.universe.rates
     for name in set(new.universe.symbols.dtype.names or ()) - static:
         new.universe.symbols[name][:n] = old.universe.symbols[name]
     new.books[:, :n], new.strategies[:], new.account[:] = old.books, old.strategies, old.account

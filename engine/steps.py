@@ -8,7 +8,7 @@ from typing import Any
 from numba import njit
 
 from engine.decisions import decide, overshoots
-from engine.kernel import mark_symbols, value_account
+from engine.kernel import mark_symbols, renew_rates, value_account
 from engine.outcomes import settle
 from engine.units import fill_units, size_units
 from risk.black_swan import detect, write_variances
@@ -53,6 +53,7 @@ def fill_and_mark(  # noqa: PLR0917 - compiled code is called with positions
     costs: Any,
     limits: Any,
     rates: Any,
+    sources: Any,
     now_ns: int,
     swans: Any,
     station: Any,
@@ -61,15 +62,16 @@ def fill_and_mark(  # noqa: PLR0917 - compiled code is called with positions
     of_strategies: Any,
     of_symbols: Any,
 ) -> tuple[int, int]:
-    """Fill the unit books at the open, take the closes as marks, value account and strategies.
+    """Fill the unit books at the open, take the closes as marks and rates, value account and strategies.
 
     Returns how many findings the black-swan detector has, and how many breakers of strategies and symbols reached a
     level.
     """
-    fill_units(symbols, bars, books, strategies, costs[0])
+    fill_units(symbols, bars, books, strategies, costs[0], rates)
     found = detect(swans, station, minutes, symbols, bars, now_ns)
     write_variances(swans, variances)
     mark_symbols(symbols, bars, costs[0].volatility_bars)
+    renew_rates(account[0], symbols, rates, sources)
     value_account(account[0], symbols, books, strategies, rates)
     reached = judge_books(
         of_strategies, of_symbols, strategies, symbols, account[0], limits[0], rates, costs[0].symbol_budget

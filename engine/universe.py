@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.configuration import Configuration
-from engine.layout import PLACED, SYMBOL, Table
+from engine.configuration import Configuration, pair_direction
+from engine.layout import PLACED, RATE, SYMBOL, Table
 from engine.steps import lay_bars
 from events.types import Bar, MarketSlice
 from market.bars import empty_bars
@@ -28,6 +28,8 @@ class Universe:
     bars : market.bars.BAR [n], the current slice; only in-session bars are present.
     session_open_ns, session_close_ns : i8 [n], the session that the row's bar overlaps.
     lot_sizes : units in one lot, by row.
+    currencies, rates, rate_sources : the account's own currency and those with a rate; rates f8 [k] to the account's
+        (the first is 1), engine.layout.RATE [k].
     present : how many in-session bars the current slice has.
     """
 
@@ -35,7 +37,7 @@ class Universe:
         self.instruments = list(configuration.instruments)
         self._in_quote = [instrument.volume_unit == "quote" for instrument in self.instruments]
         self.index = {instrument.symbol: i for i, instrument in enumerate(self.instruments)}
-        self.currencies = [configuration.settings.account.currency]
+        self.currencies = self.currencies_of(configuration)
         self.calendars = sorted({instrument.calendar for instrument in self.instruments})
         self._sessions: list[Sessions] = [sessions(name, FIRST_NS, LAST_NS) for name in self.calendars]
         self._calendar_of = [self.calendars.index(instrument.calendar) for instrument in self.instruments]
@@ -46,17 +48,40 @@ class Universe:
         self.session_close_ns: npt.NDArray[np.int64] = np.zeros(len(self.instruments), dtype=np.int64)
         self.home = next((c for c in self.calendars if c != "24/7"), self.calendars[0] if self.calendars else "24/7")
         self._day, self._next_day = 0, 0
+        self.rates: npt.NDArray[np.float64] = np.zeros(len(self.currencies))
+        self.rates[0] = 1.0
+        self.rate_sources: Table = self._rate_sources(configuration)
         for row, instrument in zip(self.symbols, self.instruments, strict=True):
             self._fill_row(row, instrument, configuration.source.interval_s)
         self.lot_sizes = [i.lot_numerator / i.lot_denominator for i in self.instruments]
-        self.rates: npt.NDArray[np.float64] = np.ones(len(self.currencies))
         self.present = 0
         self._placed_rows: Table = np.zeros(len(self.instruments), dtype=PLACED)
 
+    @staticmethod
+    def currencies_of(configuration: Configuration) -> list[str]:
+        """Return the account's currency and those that a rate is configured for, in this order: their slots."""
+        return [configuration.settings.account.currency, *configuration.settings.rates]
+
+    def _rate_sources(self, configuration: Configuration) -> Table:
+        sources = np.zeros(len(self.currencies), dtype=RATE)
+        for c, currency in enumerate(self.currencies):
+            pair = configuration.settings.rates.get(currency, "")
+            inverse = pair_direction(pair, currency, self.currencies[0]) < 0
+            sources[c] = self.index.get(pair, -1) if c else -1, int(inverse)
+        return sources
+
+    def _has_rate(self, currency: str) -> bool:
+        """Whether a currency is the account's, or its pair is among the symbols."""
+        if currency not in self.currencies:
+            return False
+        c = self.currencies.index(currency)
+        return c == 0 or int(self.rate_sources[c]["row"]) >= 0
+
     def _fill_row(self, row: Any, instrument: Instrument, interval_s: int) -> None:
-        foreign = instrument.currency not in self.currencies
+        foreign = not self._has_rate(instrument.currency)
         row["lot_numerator"], row["lot_denominator"] = instrument.lot_numerator, instrument.lot_denominator
         row["tick"] = instrument.tick
+        row["currency"] = 0 if foreign else self.currencies.index(instrument.currency)
         row["calendar"] = self.calendars.index(instrument.calendar)
         # without a rate to the account's currency a value would be invented: charted, not traded
         row["tradable"] = int(instrument.tradable and not foreign)
@@ -65,7 +90,7 @@ class Universe:
 
     def untradable_for_currency(self) -> list[str]:
         """Symbols whose currency has no rate to the account's."""
-        return [i.symbol for i in self.instruments if i.tradable and i.currency not in self.currencies]
+        return [i.symbol for i in self.instruments if i.tradable and not self._has_rate(i.currency)]
 
     @property
     def tradable(self) -> int:
@@ -105,6 +130,17 @@ class Universe:
         """Return the close of the first session of symbol i's calendar that closes after an instant."""
         known = self._sessions[self._calendar_of[i]]
         return int(known.closes_ns[int(known.closes_ns.searchsorted(after_ns, side="right"))])
+
+    def session_close_after(self, calendar: str, instant_ns: int) -> int:
+        """Return the first session close of a calendar after an instant."""
+        known = self._sessions[self.calendars.index(calendar)]
+        return int(known.closes_ns[int(known.closes_ns.searchsorted(instant_ns, side="right"))])
+
+    def nights_after(self, calendar: str, close_ns: int) -> int:
+        """Return the calendar nights from the session that ends at an instant to the next one of its calendar."""
+        known = self._sessions[self.calendars.index(calendar)]
+        k = int(known.closes_ns.searchsorted(close_ns, side="left"))
+        return int((np.datetime64(known.dates[k + 1]) - np.datetime64(known.dates[k])).astype(int))
 
     def session_open_after(self, calendar: str, instant_ns: int) -> int:
         """Return the first session open after an instant."""

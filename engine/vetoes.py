@@ -78,6 +78,13 @@ class Vetoes:
         )
         self.totals.setdefault(code, Total()).count += 1
 
+    def split(self, symbol: str, numerator: int, denominator: int) -> None:
+        """Count in the lots and prices that a split leaves."""
+        for veto in self.opened.values():
+            if veto.symbol == symbol:
+                veto.price *= denominator / numerator
+                veto.lots = veto.lots * numerator // denominator
+
     def settle(self, state: State, now_ns: int, *, everything: bool) -> list[Output]:
         """Settle what is due after a mark, or all of it at the end of the data."""
         outputs: list[Output] = []

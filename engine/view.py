@@ -63,6 +63,8 @@ def _account(engine: "Engine") -> dict[str, Any]:
         "realised": float(a["realised"]), "unrealised": float(a["unrealised"]), "gross": float(a["gross"]),
         "net": float(a["net"]),
         "high_water": float(a["high_water"]), "drawdown": float(a["drawdown"]),
+        "financing": int(a["financing_micro"]) * MICRO, "dividends": int(a["dividends_micro"]) * MICRO,
+        "foreign": {name: amount * MICRO for name, amount in engine.state.foreign_cash().items()},
         "day_pnl": float(a["equity"] - a["day_start_equity"]), "day_start_equity": float(a["day_start_equity"]),
     }  # fmt: skip
 

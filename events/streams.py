@@ -18,7 +18,8 @@ class Stream:
 
 
 STREAMS = (
-    Stream("market.FEED", "feed", ("(worker)", "recorder"), "MarketEvent, SliceEnd, StanceEvent, FeedEnd",
+    Stream("market.FEED", "feed", ("(worker)", "recorder"),
+           "MarketEvent, SliceEnd, CorporateActionEvent, StanceEvent, FeedEnd",
            "trimmed below the slowest reader"),
     Stream("control.worker", "relay", ("(worker)", "recorder"), "ControlEvent, ModelEvent", "the last 10,000"),
     Stream("control.feed", "relay", ("(feed)",), "pause, resume, step, speed of a replay", "the last 100"),

@@ -114,6 +114,25 @@ class MarketSlice(Payload, frozen=True):
     quotes: list[Quote] = []  # valid ones since the slice before, in order of time
 
 
+class CorporateActionEvent(Payload, frozen=True):
+    """A split or a dividend, sent before the first slice that it is in force for: an input of the engine.
+
+    ``effective_from_ns`` is its first instant, for a listed share the open of the session of its (ex-)date. A split
+    gives ``numerator`` units for ``denominator`` old ones, a dividend ``amount_micro`` of the instrument's currency a
+    unit.
+    """
+
+    feed: str
+    symbol: str
+    kind: Literal["split", "dividend"]
+    effective_from_ns: int
+    numerator: int = 1
+    denominator: int = 1
+    amount_micro: int = 0
+    source: str = ""
+    position: str = ""  # "STREAM ID" of the bus entry, set by the worker when it journals the event
+
+
 # --- opinions ---------------------------------------------------------------------------------------------------------
 
 
@@ -335,6 +354,29 @@ class VetoEvent(Payload, frozen=True):
     asked: int  # how often the same was asked for meanwhile
 
 
+class AdjustmentEvent(Payload, frozen=True):
+    """The ledger moved without a fill: a split, a dividend, the financing of a short.
+
+    Cash is signed, in micro-units of ``currency``; the strategies' shares of it add up to it exactly. Of a split it is
+    what the fractions of a lot were settled for at ``price``, the mark after it; lots are those after it.
+    """
+
+    engine_ns: int
+    symbol: str
+    kind: Literal["split", "dividend", "financing"]
+    currency: str
+    price: float
+    lots_before: int
+    lots: int
+    quantity: float
+    cash_micro: int
+    lots_by_strategy: dict[str, int]
+    cash_by_strategy_micro: dict[str, int]
+    realised: dict[str, float]
+    numerator: int = 1
+    denominator: int = 1
+
+
 # --- state ------------------------------------------------------------------------------------------------------------
 
 
@@ -466,6 +508,9 @@ class AccountEvent(Payload, frozen=True):
     day_pnl: float
     strategies: dict[str, float]  # profit and loss since the start, each strategy's share of the account
     units: dict[str, float]  # equity of each strategy's unit book
+    financing_micro: int = 0
+    dividends_micro: int = 0
+    foreign_micro: dict[str, int] = {}  # cash of other currencies, where there is any
 
 
 class RunStarted(Payload, frozen=True):
@@ -503,6 +548,7 @@ PAYLOADS: dict[str, type] = {
     "SliceEnd": SliceEnd,
     "FeedEnd": FeedEnd,
     "MarketSlice": MarketSlice,
+    "CorporateActionEvent": CorporateActionEvent,
     "StanceEvent": StanceEvent,
     "SignalEvent": SignalEvent,
     "OutcomeEvent": OutcomeEvent,
@@ -514,6 +560,7 @@ PAYLOADS: dict[str, type] = {
     "FillEvent": FillEvent,
     "TradeEvent": TradeEvent,
     "VetoEvent": VetoEvent,
+    "AdjustmentEvent": AdjustmentEvent,
     "ControlEvent": ControlEvent,
     "AuditEvent": AuditEvent,
     "FeedControl": FeedControl,
@@ -530,7 +577,8 @@ PAYLOADS: dict[str, type] = {
     "UnreadableEntry": UnreadableEntry,
 }
 
-INPUTS = frozenset(
-    {"MarketSlice", "StanceEvent", "ModelEvent", "BrokerEvent", "FillEvent", "ControlEvent", "TimerEvent"}
-)
+INPUTS = frozenset({
+    "MarketSlice", "CorporateActionEvent", "StanceEvent", "ModelEvent", "BrokerEvent", "FillEvent", "ControlEvent",
+    "TimerEvent",
+})  # fmt: skip
 """Record types that the engine reads; every other record of the execution journal is derived from them."""

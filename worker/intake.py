@@ -8,7 +8,18 @@ import msgspec
 from engine.output import Output
 from events.bus import Entry
 from events.codec import CodecError, decode_envelope, decode_payload
-from events.types import Bar, ControlEvent, Envelope, FeedEnd, MarketSlice, ModelEvent, Refusal, SliceEnd, StanceEvent
+from events.types import (
+    Bar,
+    ControlEvent,
+    CorporateActionEvent,
+    Envelope,
+    FeedEnd,
+    MarketSlice,
+    ModelEvent,
+    Refusal,
+    SliceEnd,
+    StanceEvent,
+)
 
 Validate = Callable[[Bar, int], str | None]
 """A bar and the last slice's close -> the code of why it is refused, or None: market.validation.Validator.check."""
@@ -37,7 +48,8 @@ class MarketIntake:
     Parameters
     ----------
     stream, position : where to go on; entries up to it are in the journal.
-    stance_position : the last stance that the journal holds; it may be after ``position``, inside an unfinished slice.
+    stance_position : the last stance or corporate action that the journal holds; it may be after ``position``,
+        inside an unfinished slice.
     last_close_ns : close of the last slice that the journal holds.
     validate : judges a bar.
     """
@@ -80,8 +92,8 @@ class MarketIntake:
                 return self._slice(payload.feed, payload.close_ns, entry.id, envelope, ended=False)
             case FeedEnd():
                 return self._slice(payload.feed, payload.last_close_ns, entry.id, envelope, ended=True)
-            case StanceEvent():
-                return self._stance(payload, entry, envelope)
+            case StanceEvent() | CorporateActionEvent():
+                return self._aside(payload, entry, envelope)
         return None
 
     def _slice(self, feed: str, close_ns: int, position: str, envelope: Envelope, *, ended: bool) -> Incoming:
@@ -113,12 +125,13 @@ class MarketIntake:
                 valid[key] = bar
         return [valid[key] for key in sorted(valid)]
 
-    def _stance(self, stance: StanceEvent, entry: Entry, envelope: Envelope) -> Incoming | None:
+    def _aside(self, payload: StanceEvent | CorporateActionEvent, entry: Entry, envelope: Envelope) -> Incoming | None:
+        """Let an input pass that stands beside the bars; one that the journal holds already does not."""
         known = self._stance_position.partition(" ")
         if known[0] == self.stream and number(entry.id) <= number(known[2]):
             return None
-        placed = msgspec.structs.replace(stance, position=f"{self.stream} {entry.id}")
-        return Incoming(Output("StanceEvent", envelope.agent_id, placed, envelope.confidence_score))
+        placed = msgspec.structs.replace(payload, position=f"{self.stream} {entry.id}")
+        return Incoming(Output(envelope.type, envelope.agent_id, placed, envelope.confidence_score))
 
 
 def control_input(entry: Entry) -> Output | None:

@@ -13,10 +13,12 @@ from engine.engine import Engine
 from engine.output import Output
 from events.streams import market_stream
 from events.types import (
+    AdjustmentEvent,
     Bar,
     BrokerEvent,
     ControlAck,
     ControlEvent,
+    CorporateActionEvent,
     FillEvent,
     JobDue,
     MarketSlice,
@@ -33,7 +35,9 @@ from worker.forecast import AGENT, Forecaster
 from worker.kill import word
 from worker.projection import FINAL, Kept, Projection
 
-EXTERNAL = frozenset({"MarketSlice", "StanceEvent", "ModelEvent", "BrokerEvent", "ControlEvent"})
+EXTERNAL = frozenset(
+    {"MarketSlice", "CorporateActionEvent", "StanceEvent", "ModelEvent", "BrokerEvent", "ControlEvent"}
+)
 """Inputs that come from outside; timers and the paper broker's fills are made again from the slice."""
 
 SEEN_LIMIT = 10_000  # request ids kept to recognise a repeated one: the relay's stream holds no more
@@ -93,6 +97,7 @@ class Machine:
         self._early: list[ControlEvent] = []
         self._steps: dict[str, Callable[[Output], list[Output]]] = {
             "MarketSlice": self._market,
+            "CorporateActionEvent": self._corporate_action,
             "StanceEvent": self._stance,
             "ModelEvent": self._model,
             "BrokerEvent": self._broker,
@@ -161,6 +166,16 @@ class Machine:
         self.engine_ns = self.last_close_ns = market.close_ns
         self.ended = self.ended or market.ended
         return batch
+
+    def _corporate_action(self, event: Output) -> list[Output]:
+        """Take a split or dividend after what is due before it: a night's charge is for the lots of the day before."""
+        engine, action = self.in_force(), event.payload
+        assert isinstance(action, CorporateActionEvent)  # noqa: S101 - narrows the type
+        batch: list[Output] = []
+        while (instant_ns := engine.due(action.effective_from_ns)) is not None:
+            batch += self._through(Output("TimerEvent", "engine", TimerEvent(instant_ns=instant_ns)), engine.on_timer)
+        self.stance_position = action.position
+        return batch + self._through(event, engine.on_corporate_action)
 
     def _stance(self, event: Output) -> list[Output]:
         stance: StanceEvent = event.payload
@@ -290,6 +305,8 @@ class Machine:
                 self._order(order)
             case FillEvent() as fill:
                 self._connected().observe(fill)
+            case AdjustmentEvent() as adjustment:
+                self._connected().observe(adjustment)
             case JobDue() as job:
                 self.jobs[job.occurrence] = job
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from engine.configuration import Configuration
-from events.types import BrokerEvent, FillEvent, MarketSlice, OrderEvent
+from events.types import AdjustmentEvent, BrokerEvent, FillEvent, MarketSlice, OrderEvent
 from worker.brokers.port import Broker, BrokerTimeoutError, BrokerUnavailableError, Capabilities, Holdings
 
 NAME = "router"
@@ -171,8 +171,14 @@ class RoutedBroker:
         made = [self._filled(name, fill) for name, broker in self._brokers.items() for fill in broker.fills(market)]
         return sorted(made, key=lambda fill: fill.order_id)
 
-    def observe(self, event: OrderEvent | BrokerEvent | FillEvent) -> None:
-        """Show a journaled event to the broker that it is about: an acknowledgement says which one that is."""
+    def observe(self, event: OrderEvent | BrokerEvent | FillEvent | AdjustmentEvent) -> None:
+        """Show a journaled event to the broker that it is about: an acknowledgement says which one that is.
+
+        A split or a dividend of paper brokers' symbols is booked at the first: together they hold what it says.
+        """
+        if isinstance(event, AdjustmentEvent):
+            next(iter(self._brokers.values())).observe(event)
+            return
         order_id = event.order_id
         if isinstance(event, BrokerEvent) and event.broker in self._brokers and event.kind not in ENDED:
             self._homes[order_id] = event.broker

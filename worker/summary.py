@@ -8,14 +8,16 @@ from engine.configuration import Configuration
 from events.codec import decode_payload
 from events.paths import DataPaths
 from events.reader import JournalReader
-from events.types import AccountEvent, Bar, ControlEvent, MarketSlice, TradeEvent
+from events.types import AccountEvent, AdjustmentEvent, Bar, ControlEvent, MarketSlice, TradeEvent
 from market.calendars import session_of_bar
 from worker.projection import Projection
 from worker.view import LAST_VIEW
 
 JOURNAL = "execution"
 MICRO = 1_000_000
-WANTED = frozenset({"MarketSlice", "OrderEvent", "FillEvent", "TradeEvent", "AccountEvent", "ControlEvent"})
+WANTED = frozenset(
+    {"MarketSlice", "OrderEvent", "FillEvent", "TradeEvent", "AdjustmentEvent", "AccountEvent", "ControlEvent"}
+)
 NO_LATENCY: dict[str, Any] = {"p50": None, "p95": None, "p99": None, "max": None, "n": 0}
 
 
@@ -40,6 +42,8 @@ class _Account:
             case TradeEvent():
                 signed = payload.quantity if payload.side == "BUY" else -payload.quantity
                 self.quantities[payload.symbol] = self.quantities.get(payload.symbol, 0.0) + signed
+            case AdjustmentEvent(kind="split"):
+                self.quantities[payload.symbol] = payload.quantity
             case AccountEvent():
                 self.last = payload
             case ControlEvent(action="configure"):

@@ -46,6 +46,9 @@ class Policy:
         names of the columns of ``features``; the first is always the score behind the target.
     state_dtype
         flat state of one symbol; all zeros is a fresh one.
+    prices, volumes
+        fields of it that are prices (or distances between prices) and volumes: a split divides and multiplies them by
+        its ratio, so that the policy never takes the gap for a move. ``prices`` None: it forgets the symbol instead.
     loop
         ``loop(state, parameters, bars, closed, targets, scores, features)``, compiled: state (n,) of ``state_dtype``,
         parameters (P,) float64, bars (n,) of market.bars.BAR, closed (n,) bool, targets (n,) float64 in [-1, 1],
@@ -63,6 +66,8 @@ class Policy:
     features: tuple[str, ...]
     state_dtype: np.dtype[Any]
     loop: Callable[..., None]
+    prices: tuple[str, ...] | None = None
+    volumes: tuple[str, ...] = ()
 
 
 def parameter_array(policy: Policy, overrides: Mapping[str, float]) -> npt.NDArray[np.float64]:

@@ -25,6 +25,9 @@ FIELDS: list[tuple[Any, ...]] = [
     ("rest", "i8"),  # bars still to wait before another entry
 ]
 
+PRICES = ("previous_close", "true_range", "entry", "best")
+"""Those of them that a split divides."""
+
 FAST_BARS, SLOW_BARS, RANGE_BARS = 12, 120, 14
 SMALLEST, LARGEST = 0.3, 0.9
 RETURN_LIMIT = 0.5  # a return beyond this counts as this much: one wild print must not freeze the size for a week

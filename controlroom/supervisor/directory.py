@@ -17,7 +17,7 @@ from events.segments import JournalError
 FREE_BYTES = 256 * 1024 * 1024
 """Two preallocated journal segments, the databases and the logs of a short run."""
 
-IDENTITY = ("feed", "symbols", "interval_s", "stances", "source")
+IDENTITY = ("feed", "symbols", "interval_s", "stances", "actions", "source")
 """Fields of the run description that a data directory keeps for life: its journals hold one market's history."""
 
 

@@ -35,6 +35,7 @@ class RunOptions:
     browser: bool
     json: bool
     questdb: bool = False
+    actions: Path | None = None
 
 
 def run_parser() -> argparse.ArgumentParser:
@@ -55,6 +56,9 @@ def run_parser() -> argparse.ArgumentParser:
     parser.add_argument("--speed", help='how many times faster than the market, or "max" (default: one bar a second)')
     parser.add_argument("--interval", help="length of the source's bars in seconds (default: found in the data)")
     parser.add_argument("--stances", type=Path, help="Parquet file of stances to feed in beside the bars")
+    parser.add_argument(
+        "--actions", type=Path, help="file of splits and dividends, or of factors, of the source's symbols"
+    )
     parser.add_argument("--data-dir", type=Path, default=ROOT / "var", help="where everything is kept (default: var/)")
     parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", default=str(DEFAULT_PORT), help=f"port of the web pages (default: {DEFAULT_PORT})")
@@ -95,6 +99,7 @@ def parse_run(argv: list[str]) -> RunOptions:
         browser=not (given.no_browser or given.until_done),
         json=given.json,
         questdb=given.questdb,
+        actions=None if given.actions is None else given.actions.absolute(),
     )
 
 

@@ -29,6 +29,8 @@ class RunOptions(Protocol):
     @property
     def stances(self) -> Path | None: ...
     @property
+    def actions(self) -> Path | None: ...
+    @property
     def host(self) -> str: ...
     @property
     def port(self) -> int: ...
@@ -52,6 +54,7 @@ class RunSource(msgspec.Struct, frozen=True, kw_only=True):
     requested_symbols: list[str]
     bars: int
     warnings: list[str]
+    actions: str | None = None
 
 
 def describe_run(options: RunOptions, strategies: Collection[str] | None = None) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def describe_run(options: RunOptions, strategies: Collection[str] | None = None)
 def inspect_source(options: RunOptions, strategies: Collection[str] | None = None) -> RunSource:
     """Return the run's description; see :func:`describe_run`."""
     name, argument = split(options.feed)
-    request = FeedRequest(argument, options.symbols, options.interval_s, options.stances, strategies)
+    request = FeedRequest(argument, options.symbols, options.interval_s, options.stances, strategies, options.actions)
     description = open_feed(name, request).describe()
     speed = options.speed
     if speed is None:
@@ -98,6 +101,7 @@ def inspect_source(options: RunOptions, strategies: Collection[str] | None = Non
         requested_symbols=list(options.symbols),
         bars=description.bars,
         warnings=list(description.warnings),
+        actions=None if options.actions is None else str(options.actions),
     )
 
 
@@ -110,7 +114,7 @@ def feed_of_run(run: Mapping[str, Any]) -> Feed:
         as :func:`describe_run`: a file may have changed or gone since.
     """
     name, argument = split(str(run["feed"]))
-    stances = run.get("stances")
+    stances, actions = run.get("stances"), run.get("actions")
     return open_feed(
         name,
         FeedRequest(
@@ -118,5 +122,6 @@ def feed_of_run(run: Mapping[str, Any]) -> Feed:
             symbols=tuple(run.get("symbols") or ()),
             interval_s=run.get("interval_s"),
             stances=None if stances is None else Path(stances),
+            actions=None if actions is None else Path(actions),
         ),
     )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from events.types import Bar, StanceEvent
+from events.types import Bar, CorporateActionEvent, StanceEvent
+from market.feeds.actions import read_action_events
 from market.feeds.bar_table import BarTable, Rows, build
 from market.feeds.merge import merge
 from market.feeds.port import Batch, FeedError, FeedRequest, Health, Label, SourceDescription
@@ -14,12 +15,12 @@ from market.instruments import Instrument, has_definition, instrument_for
 
 
 class KnownFeed:
-    """Rows of one or more sources, filtered to the wanted symbols, with a stance series merged in.
+    """Rows of one or more sources, filtered to the wanted symbols; corporate actions and stances are merged in.
 
     Raises
     ------
     FeedError
-        if a wanted symbol is absent, or the rows or the stances cannot be used.
+        if a wanted symbol is absent, or the rows, the actions or the stances cannot be used.
     """
 
     def __init__(
@@ -36,6 +37,10 @@ class KnownFeed:
         self._stances: tuple[StanceEvent, ...] = ()
         if request.stances is not None:
             self._stances = read_stances(request.stances, self._intervals, request.strategies)
+        self._actions: tuple[CorporateActionEvent, ...] = ()
+        if request.actions is not None:
+            first, last = int(self._table.sent_ns[0]), int(self._table.sent_ns[-1])
+            self._actions = read_action_events(request.actions, name, self._instruments, first, last)
 
     def describe(self) -> SourceDescription:
         """Return what the source holds."""
@@ -54,7 +59,10 @@ class KnownFeed:
 
     def batches(self, from_ordinal: int = 1) -> Iterator[Batch]:
         """Yield everything from an ordinal on."""
-        return merge(self.name, self._table.slices(), self._stances, from_ordinal)
+        asides = sorted(
+            (*self._actions, *self._stances), key=lambda each: each.effective_from_ns
+        )  # stable: actions first
+        return merge(self.name, self._table.slices(), asides, from_ordinal)
 
     def history(self, start_ns: int, end_ns: int) -> Iterator[Bar]:
         """Yield the bars that close in (start_ns, end_ns]."""

@@ -1,9 +1,9 @@
-"""Slices and stances into one numbered order: the part that every feed of known data shares."""
+"""Slices, corporate actions and stances into one numbered order: the part that every feed of known data shares."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from events.types import Bar, FeedEnd, SliceEnd, StanceEvent
+from events.types import Bar, CorporateActionEvent, FeedEnd, SliceEnd, StanceEvent
 from market.feeds.port import Batch, FeedPayload
 
 
@@ -15,26 +15,28 @@ class Slice(NamedTuple):
     bars: Callable[[], list[Bar]]
 
 
-def merge(feed: str, slices: Iterable[Slice], stances: Sequence[StanceEvent], from_ordinal: int) -> Iterator[Batch]:
+def merge(
+    feed: str, slices: Iterable[Slice], asides: Sequence[StanceEvent | CorporateActionEvent], from_ordinal: int
+) -> Iterator[Batch]:
     """Yield batches from an ordinal on.
 
-    A stance goes before the bars of the first slice whose close is at or after its ``effective_from_ns``; those that
-    begin after the last slice go before the FeedEnd. ``stances`` are sorted by that time.
+    What stands beside the bars goes before those of the first slice whose close is at or after its
+    ``effective_from_ns``; what begins after the last slice goes before the FeedEnd. ``asides`` are sorted by that time.
     """
     ordinal, bars, given, close_ns = 1, 0, 0, 0
     for piece in slices:
         close_ns = piece.close_ns
         begun = given
-        while given < len(stances) and stances[given].effective_from_ns <= close_ns:
+        while given < len(asides) and asides[given].effective_from_ns <= close_ns:
             given += 1
         events_in_it = given - begun + piece.size + 1
         bars += piece.size
         if ordinal + events_in_it > from_ordinal:
-            events: list[FeedPayload] = [*stances[begun:given], *piece.bars()]
+            events: list[FeedPayload] = [*asides[begun:given], *piece.bars()]
             events.append(SliceEnd(feed=feed, close_ns=close_ns, bars=piece.size))
             yield _rest(Batch(ordinal, close_ns, events, bars), from_ordinal)
         ordinal += events_in_it
-    last: list[FeedPayload] = [*stances[given:], FeedEnd(feed=feed, bars=bars, last_close_ns=close_ns)]
+    last: list[FeedPayload] = [*asides[given:], FeedEnd(feed=feed, bars=bars, last_close_ns=close_ns)]
     if ordinal + len(last) > from_ordinal:
         yield _rest(Batch(ordinal, close_ns, last, bars), from_ordinal)
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from events.types import Bar, FeedEnd, SliceEnd, StanceEvent
+from events.types import Bar, CorporateActionEvent, FeedEnd, SliceEnd, StanceEvent
 from market.instruments import Instrument
 
-FeedPayload = Bar | StanceEvent | SliceEnd | FeedEnd
+FeedPayload = Bar | CorporateActionEvent | StanceEvent | SliceEnd | FeedEnd
 Label = Literal["SIMULATED", "REPLAY", "SAMPLE", "LIVE"]
 
 
@@ -29,6 +29,7 @@ class FeedRequest:
     interval_s: int | None = None
     stances: Path | None = None
     strategies: Collection[str] | None = None
+    actions: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class SourceDescription:
 
 @dataclass(frozen=True)
 class Batch:
-    """One close: stances that begin by then, its bars in symbol order, its SliceEnd; the last batch is the FeedEnd.
+    """One close: actions and stances that begin by then, its bars in symbol order, its SliceEnd; the last: FeedEnd.
 
     ``first`` is the ordinal of ``events[0]``, counted from 1 over the whole feed; ``bars`` counts the source's bars
     from the beginning through this batch.

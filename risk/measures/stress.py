@@ -87,12 +87,12 @@ def tails(
     paths: int = PATHS, seed: int = 1, degrees: float = DEGREES,
 ) -> list[Tail]:  # fmt: skip
     """Return the tail of one day and of ten in each market: name to (days, covariance [n, n]), on the same draws."""
-    shocks = total = None
+    shocks = total = np.zeros((paths, len(weights)))
     for step in range(HORIZON):
         drawn = draw(paths, len(weights), seed=seed * HORIZON + step, degrees=degrees)
         now = drawn.normals * drawn.mixing[:, np.newaxis]
-        shocks = now if shocks is None else shocks
-        total = now if total is None else total + now
+        shocks = now if step == 0 else shocks
+        total = total + now
     found = []
     for horizon, moves in ((1, shocks), (HORIZON, total)):
         for name, (days, covariance) in markets.items():

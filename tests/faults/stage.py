@@ -37,7 +37,7 @@ class Stage:
         self.bus = made.Bus(paths)
         self.worker = worker(paths)
         self.feed = None
-        asked = {"symbols": (), "speed": SPEED, "interval_s": None, "stances": None}
+        asked = {"symbols": (), "speed": SPEED, "interval_s": None, "stances": None, "actions": None}
         self.description = describe_run(
             SimpleNamespace(feed=FEED, host="127.0.0.1", port=8000, until_done=False, **asked)
         )

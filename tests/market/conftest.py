@@ -29,7 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 def options(feed, **changes):
     """Return run options with the defaults of the command."""
     return SimpleNamespace(**{
-        "feed": str(feed), "symbols": (), "speed": "max", "interval_s": None, "stances": None,
+        "feed": str(feed), "symbols": (), "speed": "max", "interval_s": None, "stances": None, "actions": None,
         "host": "127.0.0.1", "port": 8000, "until_done": False, **changes,
     })  # fmt: skip
 

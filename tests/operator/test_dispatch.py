@@ -5,7 +5,10 @@ import pytest
 
 from tests.operator.running import ROOT, manage
 
-PLAIN = ("run", "worker", "feed", "recorder", "status", "kill", "release", "doctor", "signer", "keys", "audit", "risk")
+PLAIN = (
+    "run", "worker", "feed", "recorder", "status", "kill", "release", "doctor", "signer", "keys", "audit", "ledger",
+    "risk", "execution",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", PLAIN)

@@ -5,7 +5,7 @@ from typing import Protocol
 import msgspec
 
 from engine.configuration import Configuration
-from events.types import BrokerEvent, FillEvent, MarketSlice, OrderEvent
+from events.types import AdjustmentEvent, BrokerEvent, FillEvent, MarketSlice, OrderEvent
 
 
 class BrokerTimeoutError(Exception):
@@ -91,7 +91,7 @@ class Broker(Protocol):
     def fills(self, market: MarketSlice) -> list[FillEvent]:
         """Return what a slice does to working orders: of a simulated broker alone, before the engine sees the slice."""
 
-    def observe(self, event: OrderEvent | BrokerEvent | FillEvent) -> None:
+    def observe(self, event: OrderEvent | BrokerEvent | FillEvent | AdjustmentEvent) -> None:
         """Take note of what the journal holds: what a simulated broker remembers is exactly that."""
 
     def snapshot(self) -> bytes:

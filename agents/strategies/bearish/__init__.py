@@ -1,7 +1,7 @@
 """Short-only breakdowns below a falling volume-weighted average."""
 
 from agents.strategies.bearish.parameters import PARAMETERS
-from agents.strategies.bearish.step import FEATURES, STATE, WARM_UP_BARS, loop
+from agents.strategies.bearish.step import FEATURES, PRICES, STATE, VOLUMES, WARM_UP_BARS, loop
 from agents.strategies.policy import Policy
 
 POLICY = Policy(
@@ -24,4 +24,6 @@ POLICY = Policy(
     features=FEATURES,
     state_dtype=STATE,
     loop=loop,
+    prices=PRICES,
+    volumes=VOLUMES,
 )

@@ -20,6 +20,8 @@ STATE = np.dtype(
     ],
     align=True,
 )
+PRICES = (*tracking.PRICES, "true_range_at_entry", "lows", "typicals", "averages")
+VOLUMES = ("volumes",)
 FEATURES = ("weakness", "slope", "breakdown", "calm")
 
 

@@ -1,7 +1,7 @@
 """Long-only breakouts with a trailing stop."""
 
 from agents.strategies.bullish.parameters import PARAMETERS
-from agents.strategies.bullish.step import FEATURES, STATE, WARM_UP_BARS, loop
+from agents.strategies.bullish.step import FEATURES, PRICES, STATE, WARM_UP_BARS, loop
 from agents.strategies.policy import Policy
 
 POLICY = Policy(
@@ -23,4 +23,5 @@ POLICY = Policy(
     features=FEATURES,
     state_dtype=STATE,
     loop=loop,
+    prices=PRICES,
 )

@@ -22,6 +22,7 @@ from agents.strategies.tracking import calm, enter, in_ranges, leave, observe, s
 
 WARM_UP_BARS = 16
 STATE = np.dtype([*tracking.FIELDS, ring_field("highs"), ring_field("lows"), ring_field("closes")], align=True)
+PRICES = (*tracking.PRICES, "highs", "lows", "closes")
 FEATURES = ("breakout", "efficiency", "calm", "room")
 
 

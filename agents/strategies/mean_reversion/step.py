@@ -31,6 +31,7 @@ STATE = np.dtype(
     ],
     align=True,
 )
+PRICES = (*tracking.PRICES, "deviation_at_entry", "closes")
 FEATURES = ("pull", "way_back", "efficiency", "calm")
 
 

@@ -1,7 +1,7 @@
 """Follows moves, both ways."""
 
 from agents.strategies.momentum.parameters import PARAMETERS
-from agents.strategies.momentum.step import FEATURES, STATE, WARM_UP_BARS, loop
+from agents.strategies.momentum.step import FEATURES, PRICES, STATE, WARM_UP_BARS, loop
 from agents.strategies.policy import Policy
 
 POLICY = Policy(
@@ -24,4 +24,5 @@ POLICY = Policy(
     features=FEATURES,
     state_dtype=STATE,
     loop=loop,
+    prices=PRICES,
 )

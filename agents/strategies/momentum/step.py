@@ -25,6 +25,7 @@ from agents.strategies.tracking import calm, enter, leave, observe, size, volati
 
 WARM_UP_BARS = 27
 STATE = np.dtype([*tracking.FIELDS, ring_field("closes")], align=True)
+PRICES = (*tracking.PRICES, "closes")
 FEATURES = ("trend", "fast", "middle", "slow", "calm")
 
 

@@ -80,6 +80,10 @@ class SimulatedFeed:
             raise FeedError(
                 f"--symbols: {', '.join(absent)} not in the simulated market, which has {', '.join(SYMBOLS)}"
             )
+        if request.actions is not None:
+            raise FeedError(
+                f"--actions = {request.actions}: made-up companies split nothing; use it with replay or sample"
+            )
         self._plan = plan
         self._symbols = sorted(request.symbols or SYMBOLS)
         self._sessions = _sessions(plan)

@@ -11,7 +11,7 @@ from engine.configuration import Configuration
 from engine.engine import Engine
 from engine.ledger import notional_micro
 from engine.orders import Terms
-from events.types import BrokerEvent, FillEvent, MarketSlice, OrderEvent
+from events.types import AdjustmentEvent, BrokerEvent, FillEvent, MarketSlice, OrderEvent
 from worker.brokers.port import Capabilities, Holdings
 
 NAME = "paper"
@@ -108,10 +108,13 @@ class PaperBroker:
         with self._lock:
             return [fill for fill in made if fill.order_id in self._book and fill.order_id not in self._withdrawn]
 
-    def observe(self, event: OrderEvent | BrokerEvent | FillEvent) -> None:
+    def observe(self, event: OrderEvent | BrokerEvent | FillEvent | AdjustmentEvent) -> None:
         """Take a journaled event: an acknowledged order enters the book, a fill changes it, an end leaves it."""
         if isinstance(event, FillEvent):
             self._book_fill(event)
+        elif isinstance(event, AdjustmentEvent):
+            self._lots[event.symbol] = self._lots.get(event.symbol, 0) + event.lots - event.lots_before
+            self._cash_micro += event.cash_micro
         elif isinstance(event, OrderEvent):
             with self._lock:
                 if event.state in ENDED:
