@@ -152,14 +152,14 @@ class Engine:
         else:
             value(state.account, universe.symbols, state.books, state.strategies, universe.rates)
         self._account["engine_ns"] = now_ns
+        if self.vetoes.opened:
+            outputs += self.vetoes.settle(state, now_ns, everything=market.ended)
         if state.orders:
             outputs += execution.expire(state, now_ns, everything=market.ended)
         if universe.present:
             outputs += self.control.breakers(state, found, reached, now_ns)
             outputs += self._run_policies(now_ns)
             outputs += self._decide(now_ns, last=market.ended)
-        if self.vetoes.opened:
-            outputs += self.vetoes.settle(state, now_ns, everything=market.ended)
         if universe.present or market.ended:
             outputs.append(say("AccountEvent", self._account_event(now_ns)))
         return outputs

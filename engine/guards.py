@@ -4,7 +4,7 @@ Only arrays and how they are made, set, carried over and kept; what follows from
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ class Guards:
     covariance: npt.NDArray[np.float64]
     cancels: Table
 
-    def kept(self) -> dict[str, Table]:
+    def kept(self) -> dict[str, Any]:
         """Return what a snapshot holds; the rest follows from it."""
         return {
             "guards.swans": self.swans, "guards.station": self.station, "guards.minutes": self.minutes,
