@@ -203,7 +203,7 @@ def take_tokens(  # noqa: PLR0917 - compiled code is called with positions
     station_rate, strategy_rate : tokens a second. ``burst`` : the most that a bucket holds.
     """
     refill(station, now_ns, station_rate, burst)
-    enough = station.tokens >= 1.0
+    enough: bool = station.tokens >= 1.0
     for s in range(len(strategies)):
         refill(strategies[s], now_ns, strategy_rate, burst)
         if asking[s] != 0 and not strategies[s].tokens >= 1.0:
