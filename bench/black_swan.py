@@ -60,15 +60,16 @@ def main(argv: list[str]) -> int:
 def measure(data: Path, files: tuple[str, ...]) -> dict[str, Any]:
     """Return sessions, symbol-days, trips, alerts, and the upper 95 % bound on false trips a session."""
     watches = [Watch(data, name) for name in files]
-    sessions = {day for watch in watches for _, day in watch.days}
-    days = [day for watch in watches for day in watch.days]
+    days = [day for watch in watches for day, span in watch.days.items() if span.full]
+    sessions = {session for _, session in days}
     trips = [trip for watch in watches for trip in watch.trips]
     tripped = {trip["session"] for trip in trips}
     return {
         "files": list(files),
         "bars": sum(watch.bars for watch in watches),
-        "sessions": len(sessions),
-        "symbol_days": len(days),
+        "full_sessions": len(sessions),
+        "full_symbol_days": len(days),
+        "symbol_days": sum(len(watch.days) for watch in watches),
         "trips": len(trips),
         "tripped": trips,
         "alerts": dict(sum((watch.alerts for watch in watches), Counter())),
@@ -86,10 +87,28 @@ def upper(found: int, of: int) -> float | None:
     return round(float(bound.high), 4)
 
 
+class Span:
+    """How much of a session one symbol's bars reach over; a full one misses at most a twentieth at its ends."""
+
+    def __init__(self) -> None:
+        self.first_ns = self.last_ns = self.length_ns = 0
+
+    def take(self, row: Any, bar: Any) -> None:
+        """Take one bar."""
+        self.length_ns = int(row["session_close_ns"] - row["session_open_ns"])
+        self.first_ns = self.first_ns or int(bar["open_ns"])
+        self.last_ns = int(bar["close_ns"])
+
+    @property
+    def full(self) -> bool:
+        """Whether it is a full session."""
+        return self.last_ns - self.first_ns >= 0.95 * self.length_ns
+
+
 class Watch:
     """One file through the detector, all its symbols together."""
 
-    def __init__(self, data: Path, name: str) -> None:
+    def __init__(self, data: Path, name: str, *, factors: bool = True) -> None:
         feed = replay.open_feed(FeedRequest(argument=str(data / name)))
         described = feed.describe()
         configuration = Configuration(
@@ -99,8 +118,9 @@ class Watch:
         self.universe = Universe(configuration)
         self.guards = new_guards(self.universe, 0, configuration.source.interval_s)
         set_guards(self.guards, configuration.settings, self.universe)
-        self.factors = Factors(data / FACTORS) if "lean" in name and name.startswith("us_") else None
-        self.days: set[tuple[str, int]] = set()
+        of_lean = factors and "lean" in name and name.startswith("us_")
+        self.factors = Factors(data / FACTORS) if of_lean else None
+        self.days: dict[tuple[str, int], Span] = {}
         self.trips: list[dict[str, Any]] = []
         self.alerts: Counter[str] = Counter()
         self.largest: dict[str, Any] = {"move": 0.0}
@@ -122,7 +142,8 @@ class Watch:
         for i in np.flatnonzero(symbols["present"]).tolist():
             symbol = universe.instruments[i].symbol
             self.bars += 1
-            self.days.add((symbol, int(symbols["session_open_ns"][i])))
+            span = self.days.setdefault((symbol, int(symbols["session_open_ns"][i])), Span())
+            span.take(symbols[i], universe.bars[i])
             if self.factors is not None and before[i] not in {0, symbols["session_open_ns"][i]}:
                 symbols["mark"][i] *= self.factors.between(symbol, int(symbols["mark_ns"][i]), market.close_ns)
                 symbols["previous_close"][i] = symbols["mark"][i]

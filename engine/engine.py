@@ -184,6 +184,8 @@ class Engine:
         else:
             value(state.account, universe.symbols, state.books, state.strategies, universe.rates)
         self._account["engine_ns"] = now_ns
+        if self.vetoes.opened:
+            outputs += self.vetoes.settle(state, now_ns, everything=market.ended)
         if state.orders:
             if self._taken[0] == now_ns:
                 state.taken = self._taken[1]
@@ -197,8 +199,6 @@ class Engine:
             outputs += self._decide(now_ns, last=market.ended)
             if not market.ended:
                 outputs += self._flatten(now_ns)
-        if self.vetoes.opened:
-            outputs += self.vetoes.settle(state, now_ns, everything=market.ended)
         if universe.present or market.ended:
             outputs.append(say("AccountEvent", self._account_event(now_ns)))
         return outputs
