@@ -12,7 +12,7 @@ import numpy as np
 
 from agents.calibration import confidence
 from engine import execution
-from engine.clock import Clock
+from engine.clock import LONGEST, Clock
 from engine.configuration import Configuration
 from engine.control import Control
 from engine.decisions import ALLOWED, CROSSED, NOTHING, WAITING
@@ -88,7 +88,8 @@ class Engine:
         """Let begin and end what is due at an instant."""
         self._renew_opinions(event.instant_ns)
         outcomes = int(self.state.strategies["outcomes"].sum())
-        return self.clock.advance(event.instant_ns, outcomes)
+        oldest = getattr(self.state.configuration.settings.limits, "covariance_max_age_sessions", LONGEST)
+        return self.clock.advance(event.instant_ns, outcomes, int(oldest))
 
     def on_stance(self, event: StanceEvent) -> list[Output]:
         """Take an agent's stance; it acts from its effective_from."""
@@ -103,6 +104,8 @@ class Engine:
         """Take a fitted artefact, or the news that its fit failed."""
         refused = self.opinions.add_model(event, self.now_ns)
         if event.outcome == "failed":
+            if event.name == "covariance":
+                self.clock.covariance_failed()
             refused = f"{event.occurrence}: the fit failed, the version in force stays ({event.reason})"
         return [self._alert("MODEL_REFUSED", "warning", "account", refused)] if refused else []
 
@@ -138,6 +141,7 @@ class Engine:
         self._lay(market)
         self._laid = -1
         if universe.present:
+            self.clock.traded = True
             outputs += self._open(now_ns)
             fill_and_mark(
                 universe.symbols,

@@ -23,6 +23,8 @@ class Job:
 TABLE = (
     Job("refit_calibrators", phase=TRANSITION, always=False, wait=True),
     Job("refit_calibrators", phase=MARKET, always=True, wait=True),
+    Job("refit_covariance", phase=TRANSITION, always=False, wait=True),
+    Job("refit_covariance", phase=MARKET, always=True, wait=True),
 )
 
 

@@ -8,7 +8,10 @@ from kombu.exceptions import OperationalError
 from events.models import Job
 from events.selectors import jobs_to_ring
 
-TASKS = {"refit_calibrators": "agents.tasks.refit_calibrators"}
+TASKS = {
+    "refit_calibrators": "agents.tasks.refit_calibrators",
+    "refit_covariance": "agents.tasks.refit_covariance",
+}
 """Job names of market/phase_table.py to the task that does them."""
 
 ASKED = {"verify_record": "audit.tasks.verify_record", "export_record": "audit.tasks.export_record"}
