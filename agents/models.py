@@ -15,6 +15,13 @@ class Artefact(models.Model):
         UNCHANGED = "unchanged"
         FAILED = "failed"
 
+    class Status(models.TextChoices):
+        """Where a fitted version is: told to the engine, in force since its effective_from, or replaced."""
+
+        FITTED = "fitted"
+        PROMOTED = "promoted"
+        RETIRED = "retired"
+
     name = models.CharField(max_length=64)
     version = models.PositiveIntegerField(
         help_text="of a fit: its own; else the version that stays in force, 0 for none"
@@ -25,10 +32,16 @@ class Artefact(models.Model):
     effective_from_ns = models.BigIntegerField()
     content = models.TextField(help_text="JSON")
     reason = models.TextField(blank=True)
-    created = models.DateTimeField(auto_now_add=True)
+    status = models.CharField(max_length=8, choices=Status, blank=True, help_text="empty where nothing was fitted")
+    through = models.CharField(max_length=10, blank=True, help_text="last session that it was fitted on, ISO date")
+    metrics = models.TextField(default="{}", help_text="JSON")
+    created = models.DateTimeField(auto_now_add=True, help_text="when it was fitted")
+    promoted_at = models.DateTimeField(null=True, blank=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [models.Index(fields=["name", "status"], name="artefact_status")]
         constraints: ClassVar = [models.UniqueConstraint(fields=["name", "occurrence"], name="artefact_once")]
 
     def __str__(self) -> str:
@@ -70,6 +83,29 @@ class SettledOutcomes(models.Model):
 
 class OutcomesRead(models.Model):
     """How far the execution journal has been read for outcomes; each occurrence adds one step, none overlaps."""
+
+    from_seq = models.BigIntegerField(unique=True)
+    through_seq = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.from_seq}..{self.through_seq}"
+
+
+class SessionPrices(models.Model):
+    """One session's prices, read off the execution journal: what the covariance is fitted on."""
+
+    session = models.CharField(max_length=10, unique=True, help_text="ISO date of the home calendar's session")
+    prices = models.TextField(help_text="JSON: symbol to step of five minutes to last price")
+
+    class Meta:
+        ordering: ClassVar = ["session"]
+
+    def __str__(self) -> str:
+        return self.session
+
+
+class PricesRead(models.Model):
+    """How far the execution journal has been read for prices; each occurrence adds one step, none overlaps."""
 
     from_seq = models.BigIntegerField(unique=True)
     through_seq = models.BigIntegerField()

@@ -5,10 +5,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from django.db.models import Max
 from guardian.shortcuts import get_objects_for_user
 
-from agents.models import Artefact, OutcomesRead, SettledOutcomes, Strategy
+from agents.models import Artefact, OutcomesRead, PricesRead, SessionPrices, SettledOutcomes, Strategy
+from agents.risk_manager.prices import Grid
 
 
 def current_version(name: str) -> int:
@@ -30,6 +32,35 @@ def artefact_of(name: str, occurrence: str) -> Artefact | None:
 def latest_artefacts(*, limit: int = 50) -> list[Artefact]:
     """Return the newest entries of the registry, newest first."""
     return list(Artefact.objects.order_by("-id")[:limit])
+
+
+def artefact_names() -> list[str]:
+    """Return the names of everything that was ever fitted here."""
+    return list(Artefact.objects.order_by("name").values_list("name", flat=True).distinct())
+
+
+def in_force(name: str) -> Artefact | None:
+    """Return the version that is in force, else the one that will be next, None before the first."""
+    kept = Artefact.objects.filter(name=name).exclude(status__in=("", Artefact.Status.RETIRED))
+    return kept.filter(status=Artefact.Status.PROMOTED).order_by("-id").first() or kept.order_by("-id").first()
+
+
+def versions(*, name: str = "", limit: int = 50) -> list[Artefact]:
+    """Return the registry's fitted versions, newest first, for a page; of all names without ``name``."""
+    fits = Artefact.objects.filter(outcome=Artefact.Outcome.FITTED)
+    return list((fits.filter(name=name) if name else fits).order_by("-id")[:limit])
+
+
+def next_price_seq() -> int:
+    """Return the first record of the execution journal that has not been read for prices."""
+    newest = PricesRead.objects.aggregate(through=Max("through_seq"))["through"]
+    return 0 if newest is None else int(newest) + 1
+
+
+def session_prices(*, limit: int) -> dict[str, Grid]:
+    """Return the newest sessions' prices, session date to grid, in order of time."""
+    newest = SessionPrices.objects.order_by("-session")[:limit]
+    return {row.session: msgspec.json.decode(row.prices, type=Grid) for row in reversed(newest)}
 
 
 def next_outcome_seq() -> int:

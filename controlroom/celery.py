@@ -70,7 +70,8 @@ def _logging(**_signal: Any) -> None:
 
 def _warm(**_signal: Any) -> None:
     """Load what a fit needs before the first one waits for it."""
-    importlib.import_module("scipy.optimize")
+    for name in ("scipy.optimize", "sklearn.covariance"):
+        importlib.import_module(name)
 
 
 def _ring(**_signal: Any) -> None:

@@ -14,15 +14,25 @@ LEAST_NEW_OUTCOMES = 100
 FIRST_FILLS = 200
 LEAST_NEW_FILLS = 100
 GROWTH = 10  # a refit is worth its while when the settled outcomes (of the slippage model: the fills) grew by a tenth
+INTERVALS_S = (3600, 900, 300)  # returns that a covariance may be fitted on before there are enough sessions
+NEEDED_INTRADAY, NEEDED_SESSIONS = 60, 20
+WINDOW = 1260  # sessions
+LONGEST = WINDOW // 20
 
 
 class Kept(msgspec.Struct, kw_only=True):
-    """A snapshot: each calendar's last phase edge, outcomes and fills at the last refits, fills so far."""
+    """A snapshot: each calendar's last phase edge, and what there was at the last refits and is now.
+
+    Outcomes, fills, sessions with bars; ``traded``: a bar has come since the home calendar's last session ended.
+    """
 
     entered: dict[str, int]
     refitted_at: int
     slippage_at: int = 0
     fills: int = 0
+    sessions: int = 0
+    covariance_at: int = 0
+    traded: bool = False
 
 
 class Clock:
@@ -34,6 +44,8 @@ class Clock:
         self.entered: dict[str, int] = {}
         self.refitted_at = 0
         self.slippage_at = self.fills = 0
+        self.sessions = self.covariance_at = 0
+        self.traded = False
 
     def start(self, now_ns: int) -> list[Output]:
         """Enter the phases of the first instant; they bring no job, since nothing was before."""
@@ -43,14 +55,17 @@ class Clock:
         """Return the next phase edge."""
         return min((phase.until_ns for phase in self.phases.values()), default=None)
 
-    def advance(self, instant_ns: int, outcomes: int) -> list[Output]:
-        """Enter every phase that begins at or before an instant; ``outcomes`` is the number of settled ones so far."""
+    def advance(self, instant_ns: int, outcomes: int, oldest: int = LONGEST) -> list[Output]:
+        """Enter every phase that begins at or before an instant.
+
+        ``outcomes`` is the number of settled ones so far, ``oldest`` the most sessions that a covariance may be old.
+        """
         outputs: list[Output] = []
         for calendar in self.universe.calendars:
             while calendar in self.phases and self.phases[calendar].until_ns <= instant_ns:
                 edge = self.phases[calendar].until_ns
                 outputs.append(self._enter(calendar, edge))
-                outputs += self._jobs(calendar, edge, outcomes)
+                outputs += self._jobs(calendar, edge, outcomes, oldest)
         return outputs
 
     def _enter(self, calendar: str, instant_ns: int) -> Output:
@@ -67,7 +82,7 @@ class Clock:
             ),
         )
 
-    def _jobs(self, calendar: str, edge_ns: int, outcomes: int) -> list[Output]:
+    def _jobs(self, calendar: str, edge_ns: int, outcomes: int, oldest: int) -> list[Output]:
         """Name the jobs of a phase; a refit that could learn next to nothing is left out."""
         outputs: list[Output] = []
         for job in jobs_due(calendar, self.phases[calendar]):
@@ -80,6 +95,8 @@ class Clock:
                 if self.fills - self.slippage_at < grown:
                     continue
                 self.slippage_at = self.fills
+            if job.name == "refit_covariance" and not self._covariance_due(calendar, edge_ns, oldest):
+                continue
             start = edge_ns + HOUR_NS if calendar == ALWAYS else self.universe.session_open_after(calendar, edge_ns)
             due = JobDue(
                 engine_ns=edge_ns,
@@ -92,14 +109,49 @@ class Clock:
             outputs.append(say("JobDue", due))
         return outputs
 
+    def _covariance_due(self, calendar: str, edge_ns: int, oldest: int) -> bool:
+        """Count a session that has ended; say whether a covariance of the sessions so far could learn something.
+
+        First with 20 returns from session to session or 60 within sessions (agents/risk_manager/refit.py), then when
+        the sessions of its window have grown by a twentieth, and before it is older than the rules allow. A bar of the
+        very instant comes after it, so a covariance of daily bars knows the session before.
+        """
+        if calendar != self.universe.home or not self.traded:
+            return False
+        self.traded, self.sessions = False, self.sessions + 1
+        if self.covariance_at:
+            grown = max(1, min(self.sessions, WINDOW) // 20)
+            due = self.sessions - self.covariance_at >= min(grown, max(1, oldest - 1))
+        else:
+            due = self.sessions > NEEDED_SESSIONS or self._intraday(calendar, edge_ns) > NEEDED_INTRADAY
+        if due:
+            self.covariance_at = self.sessions
+        return due
+
+    def _intraday(self, calendar: str, edge_ns: int) -> int:
+        """Return how many returns within sessions there are, of the longest interval that has enough of them."""
+        length_s = self.universe.session_length_s(calendar, edge_ns)
+        counts = [
+            self.sessions * -(-length_s // interval_s)
+            for interval_s in INTERVALS_S
+            if self.universe.interval_s <= interval_s
+        ]
+        return max(counts, default=0)
+
+    def covariance_failed(self) -> None:
+        """Try again after the next session: what failed may be mended, and an old covariance denies increases."""
+        self.covariance_at = 0
+
     def keep(self) -> Kept:
         """Return a snapshot."""
         return Kept(
-            entered=self.entered, refitted_at=self.refitted_at, slippage_at=self.slippage_at, fills=self.fills
+            entered=self.entered, refitted_at=self.refitted_at, slippage_at=self.slippage_at, fills=self.fills,
+            sessions=self.sessions, covariance_at=self.covariance_at, traded=self.traded,
         )  # fmt: skip
 
     def restore(self, kept: Kept) -> None:
         """Continue from a snapshot."""
         self.entered, self.refitted_at = kept.entered, kept.refitted_at
         self.slippage_at, self.fills = kept.slippage_at, kept.fills
+        self.sessions, self.covariance_at, self.traded = kept.sessions, kept.covariance_at, kept.traded
         self.phases = {calendar: phase_at(calendar, instant) for calendar, instant in kept.entered.items()}

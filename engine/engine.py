@@ -102,7 +102,8 @@ class Engine:
         self._renew_opinions(event.instant_ns)
         charged = self.financing.advance(self.state, event.instant_ns)
         outcomes = int(self.state.strategies["outcomes"].sum())
-        return charged + self.clock.advance(event.instant_ns, outcomes)
+        oldest = self.state.configuration.settings.limits.covariance_max_age_sessions
+        return charged + self.clock.advance(event.instant_ns, outcomes, int(oldest))
 
     def on_corporate_action(self, event: CorporateActionEvent) -> list[Output]:
         """Take a split or a dividend, in force from the next slice on; let what is due before it happen first."""
@@ -124,6 +125,8 @@ class Engine:
         """Take a fitted artefact, or the news that its fit failed."""
         refused = self.opinions.add_model(event, self.now_ns)
         if event.outcome == "failed":
+            if event.name == "covariance":
+                self.clock.covariance_failed()
             refused = f"{event.occurrence}: the fit failed, the version in force stays ({event.reason})"
         return [self._alert("MODEL_REFUSED", "warning", "account", refused)] if refused else []
 
@@ -174,6 +177,7 @@ class Engine:
         self._lay(market)
         self._laid = -1
         if universe.present:
+            self.clock.traded = True
             outputs += self._open(now_ns)
             guards = state.guards
             found, reached = fill_and_mark(

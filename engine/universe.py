@@ -37,6 +37,7 @@ class Universe:
         self.instruments = list(configuration.instruments)
         self._in_quote = [instrument.volume_unit == "quote" for instrument in self.instruments]
         self.index = {instrument.symbol: i for i, instrument in enumerate(self.instruments)}
+        self.interval_s = configuration.source.interval_s
         self.currencies = self.currencies_of(configuration)
         self.calendars = sorted({instrument.calendar for instrument in self.instruments})
         self._sessions: list[Sessions] = [sessions(name, FIRST_NS, LAST_NS) for name in self.calendars]
@@ -156,6 +157,12 @@ class Universe:
         known = self._sessions[self.calendars.index(self.home)]
         opened = int(known.opens_ns.searchsorted(instant_ns, side="left"))
         return max(0, opened - bisect_right(known.dates, date))
+
+    def session_length_s(self, calendar: str, instant_ns: int) -> int:
+        """Return the length of the last session that had closed at an instant."""
+        known = self._sessions[self.calendars.index(calendar)]
+        k = max(0, int(known.closes_ns.searchsorted(instant_ns, side="right")) - 1)
+        return int(known.closes_ns[k] - known.opens_ns[k]) // SECOND_NS
 
     def day_of(self, instant_ns: int) -> int:
         """Return the open of the home calendar's last session that opened before an instant."""

@@ -25,6 +25,8 @@ TABLE = (
     Job("refit_calibrators", phase=MARKET, always=True, wait=True),
     Job("refit_slippage", phase=TRANSITION, always=False, wait=True),
     Job("refit_slippage", phase=MARKET, always=True, wait=True),
+    Job("refit_covariance", phase=TRANSITION, always=False, wait=True),
+    Job("refit_covariance", phase=MARKET, always=True, wait=True),
 )
 
 

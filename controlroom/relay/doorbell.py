@@ -10,6 +10,7 @@ from events.selectors import jobs_to_ring
 
 TASKS = {
     "refit_calibrators": "agents.tasks.refit_calibrators",
+    "refit_covariance": "agents.tasks.refit_covariance",
     "refit_slippage": "agents.tasks.refit_slippage",
 }
 """Job names of market/phase_table.py to the task that does them."""
