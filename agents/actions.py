@@ -1,4 +1,4 @@
-"""Refits calibrators, covariance and slippage model: one occurrence, one artefact, one ModelEvent; and who owns what."""
+"""Refits calibrators, covariance and slippage model: one occurrence, one artefact, one ModelEvent; who owns what."""
 
 import hashlib
 import logging

@@ -208,7 +208,7 @@ class Loops:
             if running.process.poll() is None:
                 raise
             return (
-                False  # the pause came too late: this kill counts for nothing, the run's end is compared all the same
+                False  # the pause came too late: the kill is not counted, the end is compared all the same
             )
         steer(running, "resume")
         wait_for_bars(running, min(at + 1, self.undisturbed.finished.result["bars"]))
