@@ -75,7 +75,7 @@ def _logging(**_signal: Any) -> None:
 
 def _warm(**_signal: Any) -> None:
     """Load what a fit needs before the first one waits for it."""
-    for name in ("scipy.optimize", "sklearn.covariance"):
+    for name in ("scipy.optimize", "sklearn.covariance", "exchange_calendars"):
         importlib.import_module(name)
 
 

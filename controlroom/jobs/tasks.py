@@ -11,7 +11,7 @@ from controlroom.jobs import watch
 from controlroom.supervisor import control
 
 
-@shared_task(ignore_result=True)
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator] # celery ships no types
 def watch_risk() -> None:
     """Look once at the running worker; where it does not answer there is nothing to look at."""
     try:
@@ -21,7 +21,7 @@ def watch_risk() -> None:
     watch.watch(view)
 
 
-@shared_task(ignore_result=True)
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator] # celery ships no types
 def stress_report(job_id: int) -> bool:
     """Make one stress report; where the worker does not answer the schedule rings again."""
     try:
