@@ -21,6 +21,7 @@ from django.conf import settings
 from controlroom.valkey import server_url
 from events import logs
 
+RISK_S = 60.0  # between two looks at the value at risk
 RING_S = 15.0  # with the lease of events/actions.py, a job whose holder died is taken over within 30 s
 VISIBILITY_S = 12 * 60 * 60
 QUEUES = ("agents", "tournament", "research", "models")
@@ -41,6 +42,7 @@ app.conf.update(
     task_routes={
         "agents.tasks.*": {"queue": "models"},
         "audit.tasks.*": {"queue": "research"},
+        "controlroom.jobs.tasks.*": {"queue": "research"},
         "controlroom.relay.tasks.*": {"queue": "models"},
     },
     task_acks_late=True,
@@ -56,8 +58,11 @@ app.conf.update(
     accept_content=["json"],
     enable_utc=True,
     timezone="UTC",
-    imports=("agents.tasks", "audit.tasks", "controlroom.relay.tasks"),
-    beat_schedule={"ring": {"task": "controlroom.relay.tasks.ring_waiting_jobs", "schedule": RING_S}},
+    imports=("agents.tasks", "audit.tasks", "controlroom.jobs.tasks", "controlroom.relay.tasks"),
+    beat_schedule={
+        "ring": {"task": "controlroom.relay.tasks.ring_waiting_jobs", "schedule": RING_S},
+        "risk": {"task": "controlroom.jobs.tasks.watch_risk", "schedule": RISK_S},
+    },
     beat_schedule_filename=str(settings.DATA.run / "celerybeat-schedule"),
 )
 app.set_default()
@@ -70,7 +75,7 @@ def _logging(**_signal: Any) -> None:
 
 def _warm(**_signal: Any) -> None:
     """Load what a fit needs before the first one waits for it."""
-    for name in ("scipy.optimize", "sklearn.covariance"):
+    for name in ("scipy.optimize", "sklearn.covariance", "exchange_calendars"):
         importlib.import_module(name)
 
 

@@ -1,7 +1,9 @@
-"""Changes of the configuration: each one a new complete version."""
+"""Changes of the configuration, each one a new complete version; what was said of the risk, with its alerts."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from django.core.exceptions import PermissionDenied
@@ -9,12 +11,14 @@ from django.db import transaction
 
 from events.actions import in_turn, put
 from events.actors import STATION, Actor
-from events.streams import CONTROL_WORKER
-from events.types import ControlEvent
-from risk.models import ConfigurationVersion
+from events.streams import CONTROL_AUDIT, CONTROL_WORKER
+from events.types import ControlEvent, RiskAlert
+from risk.models import ConfigurationVersion, RiskReport, VarSnapshot
 from risk.selectors import current_configuration
 
 PERMISSION = "access.change_configuration"
+KEPT_SNAPSHOTS = 100_000  # ten weeks of minutes
+AGENT = "risk_manager"
 
 
 @transaction.atomic
@@ -60,3 +64,64 @@ def send_configuration(*, version: ConfigurationVersion, request_id: str) -> Non
         content=msgspec.Raw(version.content.encode()),
     )
     put(stream=CONTROL_WORKER, payload=event, actor=version.actor, request_id=request_id)
+
+
+def record_var(
+    *, view: Mapping[str, Any], symbols: list[str], covariance: list[list[float]], version: int
+) -> VarSnapshot | None:
+    """Simulate the value at risk of the worker's view, store it and alert; None where nothing has moved since the last.
+
+    Alerts are told once a day: VAR_EXCEEDED where the day has lost more than the last 99 % VaR of the day before,
+    VAR_HIGH where the VaR is above ``limits.max_var``. They inform: the kernel's VAR_LIMIT decides.
+    """
+    import numpy as np  # noqa: PLC0415 - the web process, which imports this module, simulates nothing
+
+    from risk.measures.live import live  # noqa: PLC0415
+
+    engine_ns = int(view["engine_ns"])
+    newest = VarSnapshot.objects.order_by("-id").first()
+    if newest is not None and newest.engine_ns == engine_ns and newest.covariance_version == version:
+        return None
+    found = live(view, symbols, np.array(covariance, dtype=np.float64).reshape(len(symbols), len(symbols)))
+    account, day = view["account"], datetime.fromtimestamp(engine_ns // 10**9, tz=UTC).date().isoformat()
+    start = float(account["day_start_equity"])
+    loss = -float(account["day_pnl"]) / start if start > 0.0 else 0.0
+    before = VarSnapshot.objects.filter(day__lt=day).order_by("-id").first()
+    with transaction.atomic():
+        in_turn()
+        made = VarSnapshot.objects.create(
+            engine_ns=engine_ns, day=day, equity=float(account["equity"]), loss=loss,
+            exceeded=before is not None and loss > before.var_99, covariance_version=version,
+            content=msgspec.json.encode({"strategies": found.strategies, "uncovered": found.uncovered}).decode(),
+            **msgspec.structs.asdict(found.total),
+        )  # fmt: skip
+        VarSnapshot.objects.filter(id__lte=made.id - KEPT_SNAPSHOTS).delete()
+        _alert(made, before, view["limits"].get("max_var"))
+    return made
+
+
+def _alert(made: VarSnapshot, before: VarSnapshot | None, most: float | None) -> None:
+    told: list[tuple[str, str, dict[str, float]]] = []
+    if made.exceeded and before is not None:
+        numbers = {"loss_fraction": made.loss, "var_99_fraction": before.var_99}
+        told.append(
+            ("VAR_EXCEEDED", f"the day has lost {made.loss:.2%}, above its VaR of {before.var_99:.2%}", numbers)
+        )
+    if most is not None and made.var_99 > most:
+        numbers = {"var_99_fraction": made.var_99, "limit_fraction": float(most)}
+        told.append(("VAR_HIGH", f"the simulated VaR is {made.var_99:.2%}, above the limit of {most:.2%}", numbers))
+    for rule, message, numbers in told:
+        alert = RiskAlert(
+            engine_ns=made.engine_ns, rule=rule, severity="warning", scope="account", message=message, numbers=numbers
+        )
+        put(stream=CONTROL_AUDIT, payload=alert, actor=STATION, agent_id=AGENT, request_id=f"{rule}:{made.day}")
+
+
+def record_report(*, occurrence: str, engine_ns: int, version: int, through: str, content: bytes) -> RiskReport:
+    """Store a stress report, within the caller's transaction; the same occurrence again changes nothing."""
+    return RiskReport.objects.get_or_create(
+        occurrence=occurrence,
+        defaults={
+            "engine_ns": engine_ns, "covariance_version": version, "through": through, "content": content.decode(),
+        },
+    )[0]  # fmt: skip

@@ -15,8 +15,12 @@ TASKS = {
 }
 """Job names of market/phase_table.py to the task that does them."""
 
-ASKED = {"verify_record": "audit.tasks.verify_record", "export_record": "audit.tasks.export_record"}
-"""Job names that people ask for; no process may ask for them over the bus."""
+ASKED = {
+    "verify_record": "audit.tasks.verify_record",
+    "export_record": "audit.tasks.export_record",
+    "stress_report": "controlroom.jobs.tasks.stress_report",
+}
+"""Job names that people and schedules ask for; no process may ask for them over the bus."""
 
 log = logging.getLogger(__name__)
 

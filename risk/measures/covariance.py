@@ -74,7 +74,7 @@ def regimes(returns: Float64Array, estimator: str = METHOD) -> Regimes | None:
     squares = np.mean((returns / np.where(scale > 0.0, scale, 1.0)) ** 2, axis=1)
     means = np.convolve(squares, np.full(VOLATILITY_DAYS, 1.0 / VOLATILITY_DAYS), mode="valid")
     levels = np.log(np.maximum(means, 1e-12))[:, np.newaxis]
-    mixture: Any = GaussianMixture(n_components=2, random_state=SEED, n_init=3).fit(levels)
+    mixture: Any = GaussianMixture(n_components=2, random_state=SEED).fit(levels)
     wilder = int(np.argmax(mixture.means_[:, 0]))
     stressed = np.zeros(len(returns), dtype=np.bool_)
     stressed[VOLATILITY_DAYS - 1 :] = mixture.predict(levels) == wilder

@@ -87,12 +87,10 @@ def tails(
     paths: int = PATHS, seed: int = 1, degrees: float = DEGREES,
 ) -> list[Tail]:  # fmt: skip
     """Return the tail of one day and of ten in each market: name to (days, covariance [n, n]), on the same draws."""
-    shocks = total = np.zeros((paths, len(weights)))
-    for step in range(HORIZON):
-        drawn = draw(paths, len(weights), seed=seed * HORIZON + step, degrees=degrees)
-        now = drawn.normals * drawn.mixing[:, np.newaxis]
-        shocks = now if step == 0 else shocks
-        total = total + now
+    shocks = _moves(paths, len(weights), seed * HORIZON, degrees)
+    total = shocks.copy()
+    for step in range(1, HORIZON):
+        total += _moves(paths, len(weights), seed * HORIZON + step, degrees)
     found = []
     for horizon, moves in ((1, shocks), (HORIZON, total)):
         for name, (days, covariance) in markets.items():
@@ -107,6 +105,11 @@ def tails(
                 )
             )  # fmt: skip
     return found
+
+
+def _moves(paths: int, assets: int, seed: int, degrees: float) -> Float64Array:
+    drawn = draw(paths, assets, seed=seed, degrees=degrees)
+    return np.asarray(drawn.normals * drawn.mixing[:, np.newaxis])
 
 
 def _markets(returns: Float64Array, whole: Float64Array, found: Regimes | None) -> dict[str, tuple[int, Float64Array]]:

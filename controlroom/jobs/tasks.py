@@ -1,0 +1,32 @@
+"""Celery's entry points: parse, call, nothing more."""
+
+import os
+import socket
+import uuid
+
+from celery import shared_task
+from django.conf import settings
+
+from controlroom.jobs import watch
+from controlroom.supervisor import control
+
+
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator] # celery ships no types
+def watch_risk() -> None:
+    """Look once at the running worker; where it does not answer there is nothing to look at."""
+    try:
+        view = control.ask(settings.DATA, {"op": "status"})
+    except control.WorkerAwayError:
+        return
+    watch.watch(view)
+
+
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator] # celery ships no types
+def stress_report(job_id: int) -> bool:
+    """Make one stress report; where the worker does not answer the schedule rings again."""
+    try:
+        view = control.ask(settings.DATA, {"op": "status"})
+    except control.WorkerAwayError:
+        return False
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    return watch.report(job_id=int(job_id), owner=owner, view=view)
