@@ -68,6 +68,7 @@ class RoutedBroker:
     name = NAME
 
     def __init__(self, connect: Callable[[str, bool], Broker], configuration: Configuration) -> None:
+        self.live = False  # whether any of them trades real money
         self._connect = connect
         self._brokers: dict[str, Broker] = {}
         self._homes: dict[str, str] = {}
@@ -75,11 +76,6 @@ class RoutedBroker:
         self._waiting: dict[str, OrderEvent] = {}  # observed before it is known where they are
         self._silent: set[str] = set()
         self.configure(configuration)
-
-    @property
-    def live(self) -> bool:
-        """Whether any of them trades real money."""
-        return any(broker.live for broker in self._brokers.values())
 
     def configure(self, configuration: Configuration) -> None:
         """Take the routing table and the instruments; a broker that the table names no more keeps what it has."""
@@ -213,6 +209,7 @@ class RoutedBroker:
     def _open(self, name: str) -> None:
         if name not in self._brokers:
             self._brokers[name] = self._connect(name, not self._brokers)
+            self.live = self.live or self._brokers[name].live
 
     def _home(self, order_id: str) -> str | None:
         return self._homes.get(order_id) or self._sent.get(order_id)

@@ -3,7 +3,7 @@
 Prices are in the instrument's currency a unit, money in the account's, quantities in units.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class Collector:
         self._marks: dict[str, float] = {}
         self._parents: dict[str, ParentEvent] = {}
         self._parent_ends: dict[str, float] = {}
-        self._takes = {
+        self._takes: dict[str, Callable[[Any], None]] = {
             "MarketSlice": self._market,
             "ControlEvent": self._control,
             "OrderEvent": self._order,
