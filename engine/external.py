@@ -86,7 +86,7 @@ def _owner(state: State, event: ControlEvent) -> tuple[str, str]:
 
 def heaviest(state: State) -> str:
     """Return the strategy with the largest weight, the first of several."""
-    weights = state.strategies["weight"].tolist()
+    weights: list[float] = state.strategies["weight"].tolist()
     return state.names[weights.index(max(weights))]
 
 

@@ -7,7 +7,7 @@ ends it, and so does being flat.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from engine.state import State
 if TYPE_CHECKING:
     from engine.engine import Engine
 
-FLATTEN = "flatten"
+FLATTEN: Literal["flatten"] = "flatten"
 
 
 def step(engine: "Engine", words: list[str], now_ns: int) -> list[Output]:
