@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from events.types import Bar
+from events.types import Bar, Quote
 from market.calendars import next_session, session_of_bar
 from market.instruments import Instrument
 
@@ -23,6 +23,8 @@ NOT_POSITIVE = "NOT_POSITIVE"
 INVERTED_OHLC = "INVERTED_OHLC"
 NEGATIVE_VOLUME = "NEGATIVE_VOLUME"
 GAP = "GAP"
+CROSSED_QUOTE = "CROSSED_QUOTE"
+NEGATIVE_SIZE = "NEGATIVE_SIZE"
 
 CODES: dict[str, str] = {
     UNKNOWN_SYMBOL: "the symbol is not among the instruments",
@@ -35,9 +37,11 @@ CODES: dict[str, str] = {
     NOT_POSITIVE: "a price is zero or less",
     INVERTED_OHLC: "high is below another price, or low above one",
     NEGATIVE_VOLUME: "the volume is below zero",
+    CROSSED_QUOTE: "a quote's bid is above its ask",
+    NEGATIVE_SIZE: "a quote's size is below zero",
     GAP: "bars of the symbol are absent before this one: flagged, accepted",
 }
-"""Every code and what it means, in the order in which a bar is judged; all but GAP refuse the bar."""
+"""Every code and what it means, in the order in which a bar or quote is judged; all but GAP refuse it."""
 
 DAY_S = 86_400
 SECOND_NS = 1_000_000_000
@@ -67,6 +71,15 @@ class Validator:
             self.counts[GAP] += 1
         self._newest[line] = (bar.open_ns, bar.revision)
         return None
+
+    def check_quote(self, quote: Quote, last_slice_close_ns: int) -> str | None:
+        """Return the code of why a quote is refused, or None; nothing but the count is remembered of it."""
+        code = UNKNOWN_SYMBOL if quote.symbol not in self._calendars else None
+        if code is None:
+            code = LATE if quote.ts_ns < last_slice_close_ns else _bad_quote(quote)
+        if code is not None:
+            self.counts[code] += 1
+        return code
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as JSON-ready values, in a fixed order."""
@@ -119,6 +132,22 @@ def _length_holds(bar: Bar) -> bool:
         # A daily bar is stamped with its date, 00:00 UTC, and known at its session's close.
         return bar.close_ns <= bar.open_ns + length_ns + DAY_S * SECOND_NS
     return bar.close_ns == bar.open_ns + length_ns
+
+
+def _bad_quote(quote: Quote) -> str | None:
+    bid, ask, bid_size, ask_size = quote.bid, quote.ask, quote.bid_size, quote.ask_size
+    if bid is None or ask is None or bid_size is None or ask_size is None:
+        return BAD_NAN
+    numbers = (bid, ask, bid_size, ask_size)
+    if any(math.isnan(number) for number in numbers):
+        return BAD_NAN
+    if any(math.isinf(number) for number in numbers):
+        return BAD_INFINITE
+    if min(bid, ask) <= 0.0:
+        return NOT_POSITIVE
+    if bid > ask:
+        return CROSSED_QUOTE
+    return NEGATIVE_SIZE if min(bid_size, ask_size) < 0.0 else None
 
 
 def _bad_number(bar: Bar) -> str | None:

@@ -16,6 +16,7 @@ from events.types import (
     FeedEnd,
     MarketSlice,
     ModelEvent,
+    Quote,
     Refusal,
     SliceEnd,
     StanceEvent,
@@ -23,6 +24,9 @@ from events.types import (
 
 Validate = Callable[[Bar, int], str | None]
 """A bar and the last slice's close -> the code of why it is refused, or None: market.validation.Validator.check."""
+
+ValidateQuote = Callable[[Quote, int], str | None]
+"""The same of a quote: market.validation.Validator.check_quote."""
 
 UNREADABLE = "UNREADABLE"
 """Code of an entry that is no event, counted with the refused bars."""
@@ -51,17 +55,20 @@ class MarketIntake:
     stance_position : the last stance or corporate action that the journal holds; it may be after ``position``,
         inside an unfinished slice.
     last_close_ns : close of the last slice that the journal holds.
-    validate : judges a bar.
+    validate, validate_quote : judge a bar, a quote.
     """
 
     def __init__(
-        self, stream: str, position: str, stance_position: str, last_close_ns: int, validate: Validate
-    ) -> None:
+        self, stream: str, position: str, stance_position: str, last_close_ns: int, validate: Validate,
+        *, validate_quote: ValidateQuote = lambda _quote, _close: None,
+    ) -> None:  # fmt: skip
         self.stream = stream
         self.cursor = position
         self._last_close_ns = last_close_ns
         self._stance_position = stance_position
         self._validate = validate
+        self._validate_quote = validate_quote
+        self._quotes: list[Quote] = []
         self._bars: list[Bar] = []
         self._refused: list[Refusal] = []
 
@@ -88,6 +95,8 @@ class MarketIntake:
         match payload:
             case Bar():
                 self._bars.append(payload)
+            case Quote():
+                self._quotes.append(payload)
             case SliceEnd():
                 return self._slice(payload.feed, payload.close_ns, entry.id, envelope, ended=False)
             case FeedEnd():
@@ -103,10 +112,11 @@ class MarketIntake:
             position=position,
             close_ns=close_ns,
             bars=self._valid(close_ns),
+            quotes=self._valid_quotes(close_ns),
             refused=self._refused,
             ended=ended,
         )
-        self._bars, self._refused, self._last_close_ns = [], [], close_ns
+        self._bars, self._quotes, self._refused, self._last_close_ns = [], [], [], close_ns
         return Incoming(Output("MarketSlice", envelope.agent_id or f"feed:{feed}", market), envelope.timestamp)
 
     def _valid(self, close_ns: int) -> list[Bar]:
@@ -124,6 +134,18 @@ class MarketIntake:
             if key not in valid or bar.revision >= valid[key].revision:
                 valid[key] = bar
         return [valid[key] for key in sorted(valid)]
+
+    def _valid_quotes(self, close_ns: int) -> list[Quote]:
+        """Return the slice's quotes in order of time; one that is late or of a later close changes nothing."""
+        valid = []
+        for quote in self._quotes:
+            late = quote.ts_ns > close_ns
+            code = OTHER_CLOSE if late else self._validate_quote(quote, self._last_close_ns)
+            if code is None:
+                valid.append(quote)
+            else:
+                self._refused.append(Refusal(code=code, symbol=quote.symbol, open_ns=quote.ts_ns))
+        return sorted(valid, key=lambda quote: (quote.ts_ns, quote.symbol))
 
     def _aside(self, payload: StanceEvent | CorporateActionEvent, entry: Entry, envelope: Envelope) -> Incoming | None:
         """Let an input pass that stands beside the bars; one that the journal holds already does not."""

@@ -201,7 +201,12 @@ class Loop:
             position = self._market_cursor = machine.positions.get(stream, ORIGIN)
             self._queue.clear()
             self._intake = MarketIntake(
-                stream, position, machine.stance_position, machine.last_close_ns, machine.validator_check
+                stream,
+                position,
+                machine.stance_position,
+                machine.last_close_ns,
+                machine.validator_check,
+                validate_quote=machine.validator_check_quote,
             )
 
     def _bus_lost(self, message: str) -> None:

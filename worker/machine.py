@@ -24,6 +24,7 @@ from events.types import (
     MarketSlice,
     ModelEvent,
     OrderEvent,
+    Quote,
     RiskAlert,
     StanceEvent,
     TimerEvent,
@@ -272,6 +273,10 @@ class Machine:
     def validator_check(self, bar: Bar, last_close_ns: int) -> str | None:
         """Judge a new bar by the configuration in force."""
         return self.validator.check(bar, last_close_ns)
+
+    def validator_check_quote(self, quote: Quote, last_close_ns: int) -> str | None:
+        """Judge a new quote by the configuration in force."""
+        return self.validator.check_quote(quote, last_close_ns)
 
     def remember(self, note: Output) -> None:
         """Show an alert of the worker's own; it is no input and changes nothing else."""

@@ -32,11 +32,13 @@ STATES = (
     "ACCEPTED",
     "PARTIALLY_FILLED",
     "FILLED",
+    "PENDING_UPDATE",
     "PENDING_CANCEL",
     "CANCELED",
     "REJECTED",
     "EXPIRED",
     "UNKNOWN",
+    "EXTERNAL",
 )
 
 

@@ -207,9 +207,7 @@ class Loops:
         except AssertionError:
             if running.process.poll() is None:
                 raise
-            return (
-                False  # the pause came too late: the kill is not counted, the end is compared all the same
-            )
+            return False  # the pause came too late: the kill is not counted, the end is compared all the same
         steer(running, "resume")
         wait_for_bars(running, min(at + 1, self.undisturbed.finished.result["bars"]))
         reached = compare(running.data_dir, self.undisturbed, self.counts)

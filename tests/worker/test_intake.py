@@ -7,7 +7,9 @@ from worker_station import FEED, feed_entries
 from events.bus import Entry
 from events.codec import envelope
 from events.streams import CONTROL_WORKER, market_stream
-from events.types import Bar, ControlEvent, ModelEvent, SliceEnd, StanceEvent
+from events.types import Bar, ControlEvent, ModelEvent, Quote, SliceEnd, StanceEvent
+from market.instruments import Instrument
+from market.validation import Validator
 from worker.intake import EntriesLostError, MarketIntake, control_input
 
 STREAM = market_stream(FEED)
@@ -33,6 +35,9 @@ def bar(symbol="A", close_ns=60_000_000_000, **changes):
     return Bar(feed=FEED, symbol=symbol, open_ns=close_ns - 60_000_000_000, interval_s=60, close_ns=close_ns, **fields)
 
 
+COIN = Instrument(symbol="A", asset_class="crypto", exchange="T", calendar="24/7", currency="USD", tick=1.0)
+
+
 def end(close_ns=60_000_000_000, bars=1):
     return ("SliceEnd", SliceEnd(feed=FEED, close_ns=close_ns, bars=bars))
 
@@ -53,6 +58,43 @@ def test_the_feeds_end_closes_an_empty_slice():
         count += len(close)
     assert [len(one.event.payload.bars) for one in slices] == [8, 8, 8, 0]
     assert [one.event.payload.ended for one in slices] == [False, False, False, True]
+
+
+def quote(ts_ns, symbol="A", **changes):
+    fields = {"bid": 1.0, "bid_size": 5.0, "ask": 1.1, "ask_size": 5.0, **changes}
+    return ("MarketEvent", Quote(feed=FEED, symbol=symbol, ts_ns=ts_ns, **fields))
+
+
+def test_quotes_come_with_their_slice_in_order_of_time_and_late_ones_change_nothing():
+    judge = Validator([COIN])
+    source = MarketIntake(STREAM, "0-0", "", 100, lambda _bar, _last: None, validate_quote=judge.check_quote)
+    made = [quote(150), quote(120), quote(99), quote(201), quote(100, "Z"), end(200, bars=0), end(300, bars=0)]
+    first, second = [each.event.payload for each in taken(source, entries(made))]
+    assert [each.ts_ns for each in first.quotes] == [120, 150]
+    assert [(each.code, each.open_ns) for each in first.refused] == [
+        ("LATE", 99), ("OTHER_CLOSE", 201), ("UNKNOWN_SYMBOL", 100),
+    ]  # fmt: skip
+    assert second.quotes == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, None),
+        ({"ask": 1.0}, None),
+        ({"ask": 0.9}, "CROSSED_QUOTE"),
+        ({"bid": None}, "BAD_NAN"),
+        ({"ask_size": float("nan")}, "BAD_NAN"),
+        ({"ask": float("inf")}, "BAD_INFINITE"),
+        ({"bid": 0.0}, "NOT_POSITIVE"),
+        ({"bid_size": -1.0}, "NEGATIVE_SIZE"),
+        ({"bid_size": 0.0}, None),
+    ],
+)
+def test_a_quote_must_be_one(changes, code):
+    judge = Validator([COIN])
+    assert judge.check_quote(quote(5, **changes)[1], 5) == code
+    assert judge.counts == ({code: 1} if code else {})
 
 
 @pytest.mark.parametrize("after", ["3-0", "1-0", "9-0"])
