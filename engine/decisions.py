@@ -14,6 +14,7 @@ from engine.layout import ACTIVE, REDUCING
 from risk.checks import (
     RATE,
     STRATEGY,
+    VALUE,
     above,
     check_conflicts,
     check_exposure,
@@ -208,7 +209,10 @@ def judge_symbol(  # noqa: PLR0917 - compiled code is called with positions
     reserved[2] = totals[BUYS] if net > 0 else -totals[SELLS]
     last = now_ns >= row.session_close_ns
     mask = check_state(0, account, row, now_ns, last, raising, values, limits_met)
-    mask = check_numbers(mask, row, net, price, 0.0, now_ns, limits, values, limits_met)
+    mask = check_numbers(mask, row, net, row.mark, 0.0, now_ns, limits, values, limits_met)
+    if row.currency != 0:  # its collar is of its own money, an order's value of the account's
+        value = abs(net) * value_per_lot(row, rates)
+        mask = above(mask & ~(1 << VALUE), VALUE, value, limits.max_order_value, values, limits_met)
     mask = check_conflicts(mask, row, net, now_ns, values, limits_met)
     cost = expected_cost(row, abs(net), costs)
     mask = check_exposure(mask, account, row, net, price, cost, reserved, limits, values, limits_met)

@@ -159,7 +159,7 @@ def check_exposure(  # noqa: PLR0917 - compiled code is called with positions
     short = worst < 0 and lots < 0
     mask = flag(mask, SHORT, short and (limits.allow_short != 1.0 or symbol.shortable == 0), values, limits_met)
     if lots > 0:
-        cash = account.cash_micro * 1e-6 - reserved[0]
+        cash = account.cash_micro * 1e-6 + account.foreign_value - reserved[0]
         needed = lots * per_lot * (1.0 + cost) if raising else 0.0
         mask = above(mask, CASH, needed, max(0.0, cash), values, limits_met)
     if not raising:

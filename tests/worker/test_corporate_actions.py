@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from worker_station import Bench, configuration, configure_event
 
+from controlroom.supervisor.ledger import main as ledger
 from engine.output import Output
 from events.bus import Entry
 from events.codec import decode_payload, envelope
@@ -97,3 +98,47 @@ def test_an_action_passes_before_its_slice_and_only_once():
     assert second.event.type == "MarketSlice"
     known = MarketIntake("market.simulated", "0-0", first.event.payload.position, 0, lambda _bar, _last: None)
     assert known.take(made[0]) is None, "the journal holds it already"
+
+
+def test_the_days_statement_adds_up(station, capsys):
+    days = [[], ["--date", "2019-02-11"]]
+    found = []
+    for day in days:
+        assert ledger(["--statement", "--data-dir", str(station.root), "--json", *day]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    last, first = found
+    assert (first["date"], last["date"]) == ("2019-02-11", "2019-02-12")
+    assert first["opening"] == {"cash": 1_000_000.0, "equity": 1_000_000.0}
+    assert last["opening"]["cash"] == first["closing"]["cash"]
+    assert last["opening"]["equity"] == pytest.approx(first["closing"]["equity"], abs=1e-6)
+    assert first["totals"]["dividends"] != 0.0
+    assert first["totals"]["financing"] > 0.0
+    assert first["fills"]
+    for each in found:
+        assert each["difference"]["cash"] == each["difference"]["cash_to_engine"] == 0.0
+        assert each["difference"]["equity"] == pytest.approx(0.0, abs=1e-6)
+        assert each["difference"]["equity_to_engine"] == pytest.approx(0.0, abs=1e-6)
+        earned = sum(row["pnl"] for row in each["strategies"].values())
+        assert earned == pytest.approx(each["closing"]["equity"] - each["opening"]["equity"], abs=1e-4)
+        for name in ("fees", "dividends", "financing"):
+            assert sum(row[name] for row in each["symbols"].values()) == pytest.approx(each["totals"][name], abs=1e-9)
+    assert ledger(["--statement", "--data-dir", str(station.root)]) == 0
+    assert "financing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--date", "2019-02-30"], "2019-02-30"), (["--date", "2018-01-01"], "2019-02-11 to 2019-02-12"),
+        (["fills.csv"], "--statement"),
+    ],
+)  # fmt: skip
+def test_a_day_that_is_not_there_is_named(station, capsys, arguments, named):
+    assert ledger(["--statement", "--data-dir", str(station.root), *arguments]) == 2
+    assert named in capsys.readouterr().err
+
+
+def test_a_statement_needs_a_station(tmp_path, capsys):
+    assert ledger(["--statement", "--data-dir", str(tmp_path / "none")]) == 2
+    assert ledger(["--date", "2019-02-11", "x.csv"]) == 2
+    assert ledger([]) == 2

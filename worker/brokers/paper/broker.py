@@ -45,8 +45,13 @@ class PaperBroker:
         self._lots: dict[str, int] = {}
         self._cash_micro = round(configuration.settings.account.initial_cash * MICRO)
 
+        self._foreign: set[str] = set()  # symbols paid in other money than the account's: it is not told by holdings
+        self.configure(configuration)
+
     def configure(self, configuration: Configuration) -> None:
         """Learn of new instruments."""
+        own = configuration.settings.account.currency
+        self._foreign |= {each.symbol for each in configuration.instruments if each.currency != own}
         for instrument in configuration.instruments:
             self._units.setdefault(instrument.symbol, (instrument.lot_numerator, instrument.lot_denominator))
 
@@ -114,7 +119,7 @@ class PaperBroker:
             self._book_fill(event)
         elif isinstance(event, AdjustmentEvent):
             self._lots[event.symbol] = self._lots.get(event.symbol, 0) + event.lots - event.lots_before
-            self._cash_micro += event.cash_micro
+            self._cash_micro += 0 if event.symbol in self._foreign else event.cash_micro
         elif isinstance(event, OrderEvent):
             with self._lock:
                 if event.state in ENDED:
@@ -153,7 +158,7 @@ class PaperBroker:
         numerator, denominator = self._units[fill.symbol]
         notional = int(notional_micro(fill.lots, fill.price_micro, numerator, denominator, side > 0))
         self._lots[fill.symbol] = self._lots.get(fill.symbol, 0) + side * fill.lots
-        self._cash_micro -= side * notional + fill.fee_micro
+        self._cash_micro -= 0 if fill.symbol in self._foreign else side * notional + fill.fee_micro
         with self._lock:
             order = self._book.get(fill.order_id)
             if order is None:
