@@ -32,7 +32,7 @@ class Control:
         handler = {
             "configure": self._configure, "kill": self._kill, "release": self._release, "enable": self._enable,
             "pause": self._pause, "reconciled": self._reconciled, "unreconciled": self._unreconciled,
-            "halt": self._halt, "reduce": self._reduce,
+            "halt": self._halt, "reduce": self._reduce, "drill_over": self._drill_over,
         }.get(event.action)  # fmt: skip
         if handler is None:
             return [self._ack(engine, event, f"action {event.action} is not for the engine")]
@@ -131,6 +131,12 @@ class Control:
             account["state"] = ACTIVE
             account["breaker_high_water"] = account["breaker_day_start"] = account["equity"]
             self.warned = False
+        return "", []
+
+    def _drill_over(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
+        """Lift the one kill of a drill: no state, no breaker and no other scope changes by it."""
+        self.killed = [scope for scope in self.killed if scope != _scope(event)]
+        self._latch(engine.state)
         return "", []
 
     def _enable(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:

@@ -255,7 +255,7 @@ class TradeEvent(Payload, frozen=True):
 
 
 class ControlEvent(Payload, frozen=True):
-    """A person's (or rule's) act. ``signature``, the approvals key's over the content, is for what loosens limits."""
+    """A person's (or rule's) act. ``signature`` is for what loosens: an `worker.approvals.Approved` as JSON."""
 
     action: Literal[
         "kill",
@@ -269,6 +269,10 @@ class ControlEvent(Payload, frozen=True):
         "unreconciled",
         "halt",
         "reduce",
+        "flatten",
+        "maintenance",
+        "resume_maintenance",
+        "drill_over",  # lifts the one kill of a drill: no state, no breaker, no other scope
     ]
     scope: Literal["all", "account", "strategy", "symbol"]
     target: str

@@ -3,16 +3,14 @@
 import json
 import time
 
-import msgspec
 import pytest
-from worker_station import configuration, configure_event, feed_entries
+from worker_station import code, configuration, configure_event, feed_entries, seal
 
 from events.bus import publish
 from events.codec import decode_payload, envelope
 from events.reader import JournalReader
 from events.streams import REQUEST_KILL
 from events.types import ControlEvent
-from worker.release import make_entry
 
 
 def by_file(paths, bus, worker):
@@ -46,14 +44,9 @@ def by_garbage_on_the_bus(paths, bus, worker):
 WAYS = [by_file, by_garbage_file, by_socket, by_bus, by_garbage_on_the_bus]
 
 
-def seal(paths):
-    file = paths.secrets / "release.json"
-    file.write_bytes(msgspec.json.encode({"operator": make_entry("right")}))
-    file.chmod(0o600)
-
-
 def release(worker, **changes):
-    return worker.ask(**{"op": "release", "user": "operator", "password": "right", "reason": "all clear", **changes})
+    given = {"op": "release", "user": "operator", "password": "right", "reason": "all clear", **changes}
+    return worker.ask(**{"code": code(worker.paths), **given})
 
 
 def active(bus, worker):
