@@ -18,6 +18,9 @@ PLAIN = {
     "status": "controlroom.supervisor.status",
     "kill": "controlroom.supervisor.kill",
     "release": "controlroom.supervisor.release",
+    "flatten": "controlroom.supervisor.flatten",
+    "maintenance": "controlroom.supervisor.maintenance",
+    "codes": "controlroom.supervisor.codes",
     "questdb": "controlroom.supervisor.questdb",
     "doctor": "controlroom.supervisor.doctor",
 }
