@@ -11,9 +11,8 @@ from controlroom.supervisor.errors import BadInputError, Parser
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT = 8777
-NAME = re.compile(
-    r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
-)
+LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*")
 
 EXAMPLE = """example:
   ./station run

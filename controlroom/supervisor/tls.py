@@ -66,7 +66,7 @@ def prepare(paths: DataPaths, host: str, further: Sequence[str] = (), now: dt.da
         if the folder cannot be used, or a file in it is damaged.
     """
     folder, names = paths.secrets / "tls", names_of(host, further)
-    now = now or dt.now(dt.UTC)
+    now = now or dt.datetime.now(dt.UTC)
     try:
         make_private(paths.secrets)
         make_private(folder)

@@ -1,11 +1,15 @@
 """Every way to kill, in every state of the worker; what lifts it, and what does not."""
 
+import itertools
 import json
 import time
 
 import pytest
 from worker_station import code, configuration, configure_event, feed_entries, seal
 
+from controlroom.supervisor import flatten
+from controlroom.supervisor import kill as kill_command
+from controlroom.supervisor import release as release_command
 from events.bus import publish
 from events.codec import decode_payload, envelope
 from events.reader import JournalReader
@@ -64,6 +68,57 @@ def test_a_kill_survives_kill_9_and_the_deletion_of_its_file(paths, bus, process
     paths.kill_file.unlink(missing_ok=True)
     process.start()
     process.until(lambda view: view["killed"] == ["all"])
+
+
+def break_database(paths):
+    """Let whatever opens the database, or looks for it, fail."""
+    paths.database.mkdir()
+
+
+def break_questdb(paths):
+    """Let the store be a QuestDB that nobody answers for."""
+    (paths.run / "run.json").write_text(json.dumps({"store": "questdb"}))
+    (paths.secrets / "questdb.json").write_text("not what it should be")
+
+
+def by_shell(paths, module, *arguments):
+    """Run a command as the shell does, a person's password and code with it where one is asked."""
+    if module is not kill_command:
+        (paths.root / "password").write_text("right\n")
+        arguments += ("--password-file", str(paths.root / "password"), "--code", code(paths), "--reason", "all clear")
+    return module.main([*arguments, "--data-dir", str(paths.root)])
+
+
+def test_kill_release_and_flatten_work_whatever_else_is_down(paths, bus, worker):
+    """No web process runs at all; database, QuestDB and Redis are broken in every combination."""
+    active(bus, worker)
+    seal(paths)
+    paths.run.mkdir(exist_ok=True)
+    combinations, flattened = list(itertools.product((False, True), repeat=3)), 0
+    for database, questdb, redis in combinations:
+        for broken, breaks in ((database, break_database), (questdb, break_questdb)):
+            if broken and not (paths.database.exists() if breaks is break_database else "questdb" in kept(paths)):
+                breaks(paths)
+        if redis:
+            bus.stop()
+        assert by_shell(paths, kill_command) == 0
+        assert worker.ask(op="status")["killed"] == ["all"]
+        paths.kill_file.unlink()
+        time.sleep(0.1)
+        assert worker.ask(op="status")["killed"] == ["all"]
+        assert by_shell(paths, flatten) in {0, 1}  # the engine's word; the way to it is what is tried here
+        flattened += 1
+        assert by_shell(paths, release_command) == 0
+        assert worker.ask(op="status")["killed"] == []
+        if redis:
+            bus.start()
+    worker.stop()
+    assert [controls(paths).count(action) for action in ("kill", "release", "flatten")] == [8, 8, flattened]
+
+
+def kept(paths):
+    file = paths.run / "run.json"
+    return file.read_text() if file.exists() else ""
 
 
 def controls(paths):
