@@ -79,7 +79,8 @@ class Gate:
         """
         if event.action == "configure":
             loose, version = _loosening(event, in_force)
-            return self._judge(event, version, f"it loosens {', '.join(loose)}, and ") if loose else ""
+            people = 1 if in_force is None else in_force.operators
+            return self._judge(event, version, f"it loosens {', '.join(loose)}, and ", people) if loose else ""
         if event.action not in SIGNED:
             return ""
         why = self._judge(event, None, "")
@@ -92,7 +93,7 @@ class Gate:
             return "its signature is older than ten minutes"
         return ""
 
-    def _judge(self, event: ControlEvent, version: int | None, because: str) -> str:
+    def _judge(self, event: ControlEvent, version: int | None, because: str, people: int = 1) -> str:
         if not event.signature:
             return f"{because}nobody has signed it"
         try:
@@ -108,7 +109,8 @@ class Gate:
             return f"{because}the key ring cannot be read ({error})"
         if version is not None and approved.version != version:
             return f"{because}its signature is for version {approved.version}"
-        return "" if approved.approvers else f"{because}nobody has approved it"
+        count = len(set(approved.approvers))
+        return "" if count >= people else f"{because}{count} of {people} people have approved it"
 
 
 def _loosening(event: ControlEvent, in_force: Configuration | None) -> tuple[list[str], int]:

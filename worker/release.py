@@ -53,7 +53,7 @@ def make_entry(password: str) -> Entry:
 class Passwords:
     """Verifies people against the sealed files; five wrong passwords or codes within 15 minutes close it for so long.
 
-    Without ``codes`` a password is enough: what the command line asks before it makes somebody's first device.
+    ``codes`` None judges passwords alone and refuses every code.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic, *, codes: Codes | None = None) -> None:
@@ -84,7 +84,9 @@ class Passwords:
         if not _matches(self._entries().get(user), password):
             self._wrong.append(now)
             raise ReleaseRefusedError("user or password is wrong, or this person is not of the oversight group")
-        if code is not None and self.codes is not None:
+        if code is not None:
+            if self.codes is None:
+                raise ReleaseRefusedError("nobody's codes can be judged here")
             try:
                 self.codes.use(user, code)
             except CodeRefusedError as error:

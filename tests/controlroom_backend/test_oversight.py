@@ -3,18 +3,21 @@
 import json
 import time
 from datetime import timedelta
+from io import StringIO
 
 import msgspec
 import pyotp
 import pytest
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
 from audit.keys import create_missing
 from audit.ring import KeyRing
 from controlroom.access import approvals, stepup
+from controlroom.access.actions import devices, reset_login
 from controlroom.access.models import Approval, User
 from controlroom.access.operators import operators
 from controlroom.access.permissions import OVERSIGHT, STRATEGY_DEVELOPER
@@ -127,6 +130,34 @@ def test_a_step_up_holds_five_minutes_for_its_person_and_its_code_once(two, path
     for bad in (None, proof(ada, time.time() - 301), proof(ada, time.time() + 60), proof(bob)):
         with pytest.raises(PermissionDenied):
             stepup.require(bad, ada)
+
+
+def test_the_shells_reset_forgets_the_device_and_a_superusers_does_not(two, person, paths):
+    code_of(paths, "ada")
+    reset_login(username="ada", actor=person(name="boss", superuser=True))
+    assert devices().enrolled("ada")
+    reset_login(username="ada", actor=None)
+    assert not devices().enrolled("ada")
+
+
+def test_two_operators_of_a_first_run_have_a_password_file_each(db, paths):
+    call_command("first_run", operators=2, stdout=StringIO())
+    names = sorted(file.name for file in paths.secrets.glob("first-login*"))
+    assert names == ["first-login", "first-login-operator2"]
+    second = User.objects.get(username="operator2")
+    assert (second.is_superuser, second.first_run, second.has_perm("access.approve")) == (False, True, True)
+
+
+def test_a_start_changes_neither_limits_nor_operators_that_people_have_set(two, paths):
+    change_limits(actor=two[0], changes={"max_gross": "0.5"}, reason="calmer", proof=None)
+    source = {"feed": "simulated", "label": "SIMULATED", "detail": "seed 2", "interval_s": 60}
+    (paths.run / "run.json").write_text(json.dumps({"source": source, "instruments": []}))
+    said = StringIO()
+    call_command("configure", operators=1, stdout=said)
+    newest = msgspec.json.decode(ConfigurationVersion.objects.first().content, type=Configuration)
+    assert (newest.version, newest.source.detail) == (3, "seed 2")
+    assert (newest.settings.limits.max_gross, newest.operators) == (0.5, 2)
+    assert "version 2 holds" in said.getvalue()
 
 
 def test_wrong_codes_make_the_next_try_wait(two, paths):

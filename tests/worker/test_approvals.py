@@ -84,7 +84,12 @@ def test_a_right_signature_lets_it_pass_and_only_exactly_it(judge, ring_paths):
     for change in ({"approvers": ["ada", "eve"]}, {"version": 3}, {"issued_ns": 5}, {"request_id": "x"}):
         changed = msgspec.json.encode(msgspec.structs.replace(approved, **change)).decode()
         assert judge(msgspec.structs.replace(event, signature=changed)) != ""
-    assert "nobody has approved" in judge(signed(ring_paths, configure_event(LOOSER), 2, approvers=()))
+    assert "0 of 1 people" in judge(signed(ring_paths, configure_event(LOOSER), 2, approvers=()))
+    two = msgspec.structs.replace(configuration(), operators=2)
+    alone = msgspec.Raw(msgspec.json.encode(msgspec.structs.replace(LOOSER, operators=2)))
+    alone = msgspec.structs.replace(configure_event(LOOSER), content=alone)
+    assert "1 of 2 people" in judge(signed(ring_paths, alone, 2, approvers=("ada", "ada")), two)
+    assert judge(signed(ring_paths, alone, 2), two) == ""
     assert "version 7" in judge(signed(ring_paths, configure_event(LOOSER), 7))
 
 
