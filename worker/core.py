@@ -151,8 +151,8 @@ class Core:
         configuration, asked = self.machine.configuration, word(kill.scope, kill.target)
         if configuration is None:
             return "the worker has no configuration yet"
-        if configuration.mode != "PAPER":
-            return f"the station is {configuration.mode}; a drill is for PAPER"
+        if (mode := str(configuration.mode)) != "PAPER":
+            return f"the station is {mode}; a drill is for PAPER"
         if standing := (self.switch.words | self.machine.killed) & {asked, "all"}:
             return f"killed already ({', '.join(sorted(standing))}): a drill could not tell its own block from it"
         if self._drilled is not None:

