@@ -21,6 +21,9 @@ PLAIN = {
     "release": "controlroom.supervisor.release",
     "ledger": "controlroom.supervisor.ledger",
     "risk": "controlroom.supervisor.risk",
+    "flatten": "controlroom.supervisor.flatten",
+    "maintenance": "controlroom.supervisor.maintenance",
+    "codes": "controlroom.supervisor.codes",
     "questdb": "controlroom.supervisor.questdb",
     "doctor": "controlroom.supervisor.doctor",
 }

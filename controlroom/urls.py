@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from controlroom.access import views
+from controlroom.access import step_up_views, views
 
 urlpatterns = [
     path("favicon.ico", views.favicon, name="favicon"),
@@ -13,6 +13,8 @@ urlpatterns = [
     path("first-password", views.first_password, name="first-password"),
     path("kill", views.press_kill, name="kill"),
     path("release", views.release, name="release"),
+    path("one-time-codes", step_up_views.one_time_codes, name="one-time-codes"),
+    path("step-up", step_up_views.step_up, name="step-up"),
     path("admin/", admin.site.urls),
     path("", include("controlroom.pages.urls")),
 ]

@@ -137,6 +137,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     settings: Settings
     instruments: list[Instrument]
     source: Source
+    operators: Literal[1, 2] = 1  # people whom a loosening takes; with one it waits ten minutes instead
 
 
 class SettingsError(ValueError):

@@ -34,7 +34,7 @@ class Control:
             "pause": self._pause, "reconciled": self._reconciled, "unreconciled": self._unreconciled,
             "halt": self._halt, "reduce": self._reduce, "flatten": self._flatten, "maintenance": self._maintain,
             "resume_maintenance": self._resume, "adopt": self._external, "ignore": self._external,
-            "flatten_external": self._external,
+            "flatten_external": self._external, "drill_over": self._drill_over,
         }.get(event.action)  # fmt: skip
         if handler is None:
             return [self._ack(engine, event, f"action {event.action} is not for the engine")]
@@ -138,6 +138,12 @@ class Control:
             account["breaker_high_water"] = account["breaker_day_start"] = account["equity"]
             self.warned = False
         breakers.release(self, state, event, engine.now_ns)
+        return "", []
+
+    def _drill_over(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
+        """Lift the one kill of a drill: no state, no breaker and no other scope changes by it."""
+        self.killed = [scope for scope in self.killed if scope != _scope(event)]
+        self._latch(engine.state)
         return "", []
 
     def _enable(self, engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:

@@ -40,6 +40,11 @@ def request_of(number: int, *, actor: str) -> Outbox | None:
     return Outbox.objects.filter(id=number, actor=actor).first()
 
 
+def request_named(request_id: str) -> Outbox | None:
+    """Return a request by its own id, None if nobody asked under it."""
+    return Outbox.objects.filter(request_id=request_id).first()
+
+
 def unanswered(*, limit: int) -> list[Outbox]:
     """Return the rows on the bus that nobody has acknowledged and whose reader sends no answer, oldest first."""
     sent = Outbox.objects.filter(acknowledged_at=None).exclude(published_at=None).exclude(entry="")

@@ -381,7 +381,7 @@ class AdjustmentEvent(Payload, frozen=True):
 
 
 class ControlEvent(Payload, frozen=True):
-    """A person's (or rule's) act. ``signature``, the approvals key's over the content, is for what loosens limits."""
+    """A person's (or rule's) act. ``signature`` is for what loosens: an `worker.approvals.Approved` as JSON."""
 
     action: Literal[
         "kill",
@@ -401,6 +401,7 @@ class ControlEvent(Payload, frozen=True):
         "adopt",
         "ignore",
         "flatten_external",
+        "drill_over",  # lifts the one kill of a drill: no state, no breaker, no other scope
     ]
     scope: Literal["all", "account", "strategy", "symbol"]
     target: str

@@ -16,16 +16,20 @@ from events.types import ControlEvent, RiskAlert
 from risk.models import ConfigurationVersion, RiskReport, VarSnapshot
 from risk.selectors import current_configuration
 
+Sign = Callable[[ControlEvent, int], str]
 PERMISSION = "access.change_configuration"
 KEPT_SNAPSHOTS = 100_000  # ten weeks of minutes
 AGENT = "risk_manager"
 
 
 @transaction.atomic
-def create_configuration(*, build: Callable[[int], bytes], actor: Actor | None, reason: str) -> ConfigurationVersion:
+def create_configuration(
+    *, build: Callable[[int], bytes], actor: Actor | None, reason: str, sign: Sign | None = None
+) -> ConfigurationVersion:
     """Store the configuration that ``build(version)`` returns as JSON, unless it is the current one; return what holds.
 
     A person's change is sent to the worker; at the start (``actor`` None) the worker's own hello asks for it.
+    ``sign(event, version)`` gives the signature of what people have approved; without it the worker takes no loosening.
 
     Raises
     ------
@@ -47,14 +51,26 @@ def create_configuration(*, build: Callable[[int], bytes], actor: Actor | None, 
         actor=actor.get_username() if actor else STATION,
         reason=reason,
     )
+    if sign is not None:
+        made.signature = sign(_event(made, request_of(version)), version)
+        made.save(update_fields=["signature"])
     if actor is not None:
-        send_configuration(version=made, request_id=f"configure-{version}")
+        send_configuration(version=made, request_id=request_of(version))
     return made
+
+
+def request_of(version: int) -> str:
+    """Return the request id with which a person's change goes to the worker."""
+    return f"configure-{version}"
 
 
 def send_configuration(*, version: ConfigurationVersion, request_id: str) -> None:
     """Promise this version to the worker, within the caller's transaction; the same request again changes nothing."""
-    event = ControlEvent(
+    put(stream=CONTROL_WORKER, payload=_event(version, request_id), actor=version.actor, request_id=request_id)
+
+
+def _event(version: ConfigurationVersion, request_id: str) -> ControlEvent:
+    return ControlEvent(
         action="configure",
         scope="all",
         target="",
@@ -62,8 +78,8 @@ def send_configuration(*, version: ConfigurationVersion, request_id: str) -> Non
         reason=version.reason,
         request_id=request_id,
         content=msgspec.Raw(version.content.encode()),
+        signature=version.signature,
     )
-    put(stream=CONTROL_WORKER, payload=event, actor=version.actor, request_id=request_id)
 
 
 def record_var(

@@ -13,6 +13,7 @@ class ConfigurationVersion(models.Model):
     sha256 = models.CharField(max_length=64)
     actor = models.CharField(max_length=150)
     reason = models.CharField(max_length=500)
+    signature = models.TextField(blank=True, help_text="of the approvals key, where it loosens (worker/approvals.py)")
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""The control socket: status, kill and release on a station whose web, Redis and databases may all be down.
+"""The control socket: status, kill, release, flatten on a station whose web, Redis and databases may all be down.
 
 It lives in a thread of its own: neither a silent client, a flood of connections nor a disk that hangs the trading
 thread keeps anybody from the kill.
@@ -7,17 +7,23 @@ thread keeps anybody from the kill.
 import asyncio
 import contextlib
 import threading
+import time
+import uuid
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from worker.kill import SCOPES, Scope
+from worker.kill import SCOPES, Kill, Scope
+from worker.release import Credentials
 
 LINE_LIMIT = 64 << 10  # bytes of one request
 READ_S = 2.0  # a client that has not sent its line by then is closed
 CONNECTIONS = 256
 KILL_DEFAULTS = (("actor", "socket"), ("reason", ""), ("request_id", ""))
+ACTS = ("flatten", "maintenance", "resume_maintenance")
+"""What a person asks of the engine with password and one-time code, beside the release."""
+OPERATIONS = ("status", "kill", "drill_over", "release", *ACTS, "enrol", "confirm")
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -31,8 +37,23 @@ class Handlers(Protocol):
     def kill(self, scope: Scope, target: str, actor: str, reason: str, request_id: str) -> dict[str, Any]:
         """Block, then cancel; return the scopes killed and how many orders were canceled."""
 
-    def release(self, user: str, password: str, reason: str) -> dict[str, Any]:
+    def drill(self, kill: Kill, *, hold: bool) -> dict[str, Any]:
+        """Block and cancel for real, lift that block again unless ``hold``; return the times."""
+
+    def drill_over(self, request_id: str) -> dict[str, Any]:
+        """Lift a drill's own block; return ok and a reason."""
+
+    def release(self, person: Credentials, reason: str) -> dict[str, Any]:
         """Lift the kill if this person may; return ok and a reason."""
+
+    def act(self, action: str, scope: Scope, target: str, person: Credentials, reason: str) -> dict[str, Any]:
+        """Do one of ACTS if this person may; return ok and a reason."""
+
+    def enrol(self, person: Credentials) -> dict[str, Any]:
+        """Offer a person without a device the secret of one."""
+
+    def confirm(self, person: Credentials) -> dict[str, Any]:
+        """Take the offered device by its first code; return the recovery codes."""
 
 
 def answer(handlers: Handlers, line: bytes) -> bytes:
@@ -42,28 +63,52 @@ def answer(handlers: Handlers, line: bytes) -> bytes:
         operation = request.get("op")
         if operation == "status":
             return handlers.status()
-        if operation == "kill":
-            return msgspec.json.encode(_kill(handlers, request))
-        if operation == "release":
-            user, password, reason = (_text(request, name) for name in ("user", "password", "reason"))
-            return msgspec.json.encode(handlers.release(user, password, reason))
-        return _refusal(f"op is {operation!r}; allowed are status, kill, release")
+        if operation not in OPERATIONS:
+            return _refusal(f"op is {operation!r}; allowed are {', '.join(OPERATIONS)}")
+        return msgspec.json.encode(_do(handlers, operation, request))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _refusal("the request is not one line of JSON")
     except ValueError as error:
         return _refusal(str(error))
 
 
-def _kill(handlers: Handlers, request: dict[str, Any]) -> dict[str, Any]:
+def _do(handlers: Handlers, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    if operation == "kill":
+        return _kill(handlers, request)
+    if operation == "drill_over":
+        return handlers.drill_over(_text(request, "request_id"))
+    person = Credentials(
+        user=_text(request, "user"), password=_text(request, "password"), code=_text(request, "code", "")
+    )
+    if operation == "enrol":
+        return handlers.enrol(person)
+    if operation == "confirm":
+        return handlers.confirm(person)
+    reason = _text(request, "reason")
+    if operation == "release":
+        return handlers.release(person, reason)
+    return handlers.act(operation, *_scope(request, "act on"), person, reason)
+
+
+def _scope(request: dict[str, Any], verb: str) -> tuple[Scope, str]:
     asked, target = _text(request, "scope", "all"), _text(request, "target", "")
     scope = next((known for known in SCOPES if known == asked), None)
     if scope is None:
         raise ValueError(f"scope is {asked!r}; allowed are {', '.join(SCOPES)}")
     if scope in {"strategy", "symbol"} and not target:
-        raise ValueError(f"target is empty; name the {scope} to kill")
-    if request.get("drill") is True:
-        return {"ok": True, "killed": [], "canceled": 0, "drill": True}
+        raise ValueError(f"target is empty; name the {scope} to {verb}")
+    return scope, target
+
+
+def _kill(handlers: Handlers, request: dict[str, Any]) -> dict[str, Any]:
+    scope, target = _scope(request, "kill")
     actor, reason, request_id = (_text(request, name, default) for name, default in KILL_DEFAULTS)
+    if request.get("drill") is True:
+        kill = Kill(
+            scope=scope, target=target, actor=actor, reason=f"drill: {reason}", ts_ns=time.time_ns(),
+            request_id=request_id or uuid.uuid4().hex,
+        )  # fmt: skip
+        return handlers.drill(kill, hold=request.get("hold") is True)
     return handlers.kill(scope, target, actor, reason, request_id)
 
 

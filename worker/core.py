@@ -5,11 +5,12 @@ import threading
 from typing import Literal
 
 from engine.output import Output
+from events.codec import encode_payload
 from events.ports import SYSTEM_CLOCK, Clock
-from events.types import ControlEvent, RiskAlert
+from events.types import ControlAck, ControlEvent, RiskAlert
 from worker.brokers.port import Broker, BrokerTimeoutError, BrokerUnavailableError
-from worker.keeper import Keeper
-from worker.kill import KillSwitch, Request, word
+from worker.keeper import Keeper, Told
+from worker.kill import Kill, KillSwitch, Request, word
 from worker.machine import Machine
 from worker.orders import OrderDesk, ask
 from worker.reconcile import difference, endings, never_heard, strangers
@@ -38,13 +39,16 @@ class Core:
         self.stepping = threading.Lock()
         self._canceled: dict[str, int] = {}
         self._unheard: dict[str, float] = {}  # orders that the broker says it has never heard of, and since when
+        self._drilled: Kill | None = None  # whose block stands until the drill is over
+        self._meanwhile: set[str] = set()  # scopes that somebody killed since the drill began
 
-    def apply(self, event: Output, sent_ns: int = 0) -> None:
-        """Take one input; when it makes intents, sync and send them."""
-        self._step(event)
+    def apply(self, event: Output, sent_ns: int = 0) -> list[Output]:
+        """Take one input; when it makes intents, sync and send them; return what the step journaled."""
+        batch = self._step(event)
         if self.machine.asks:
             self.settle(sent_ns)
         self.machine.catch_up()
+        return batch
 
     def settle(self, sent_ns: int = 0, *, resend: bool = False) -> None:
         """Sync, then tell the broker of every intent and cancel that waits, and journal its answers.
@@ -104,6 +108,8 @@ class Core:
     def kill(self, request: Request) -> int:
         """Cancel first, whatever the disk does, then journal; return how many orders were canceled."""
         machine, kill, request_id = self.machine, request.kill, request.kill.request_id
+        if self._drilled is not None and request_id != self._drilled.request_id:
+            self._meanwhile.add(word(kill.scope, kill.target))
         if machine.seen(request_id):
             if request.source != "file" or word(kill.scope, kill.target) in machine.killed:
                 return 0
@@ -127,23 +133,88 @@ class Core:
         log.warning("killed %s by %s", word(kill.scope, kill.target), kill.actor, extra={"event_type": "kill"})
         return canceled
 
-    def release(self, user: str, reason: str) -> bool:
-        """Journal the release, then remove the kill file; return False where a kill stands after it."""
+    def release(self, user: str, reason: str, signed: Output | None = None) -> bool:
+        """Journal the release, then remove the kill file; return False where a kill stands after it.
+
+        ``signed`` is a release that came by the bus, its signature found right.
+        """
         self.kill_requested()
-        self.control("release", user, reason)
+        if signed is None:
+            self.control("release", user, reason)
+        else:
+            self.apply(signed)
         self.keeper.sync()
         if self.switch.release():
             return True
+        self._stands("the release did not come through, so this kill stands")
+        return False
+
+    def _stands(self, why: str) -> None:
         self.kill_requested()
         for standing in sorted(self.switch.words - self.machine.killed):
             scope, _, target = standing.partition(":")
-            self.control("kill", "kill file", "the release did not come through, so this kill stands", scope, target)
+            self.control("kill", "kill file", why, scope, target)
         self.keeper.sync()
-        return False
+
+    def act(self, action: str, actor: str, reason: str, scope: str, target: str) -> str:
+        """Take what a person with password and code asked for; return why the engine refused it, "" if it did not."""
+        batch = self.control(action, actor, reason, scope, target)
+        self.keeper.sync()
+        answers = [output.payload for output in batch if isinstance(output.payload, ControlAck)]
+        return next((ack.reason or "refused" for ack in answers if not ack.accepted), "")
+
+    # --- drills -------------------------------------------------------------------------------------------------------
+
+    def begin_drill(self, kill: Kill) -> str:
+        """Be ready for a drill's kill; return why there can be none now, "" if there can."""
+        configuration, asked = self.machine.configuration, word(kill.scope, kill.target)
+        if configuration is None:
+            return "the worker has no configuration yet"
+        if (mode := str(configuration.mode)) != "PAPER":
+            return f"the station is {mode}; a drill is for PAPER"
+        if standing := (self.switch.words | self.machine.killed) & {asked, "all"}:
+            return f"killed already ({', '.join(sorted(standing))}): a drill could not tell its own block from it"
+        if self._drilled is not None:
+            return f"a drill of {self._drilled.actor} is under way"
+        self._drilled, self._meanwhile = kill, set()
+        return ""
+
+    def end_drill(self, request_id: str) -> str:
+        """Lift a drill's own block, and none that anybody set meanwhile; return why it stands, "" if it does not."""
+        self.kill_requested()
+        kill, self._drilled = self._drilled, None
+        if kill is None or kill.request_id != request_id:
+            self._drilled = kill
+            return f"no drill {request_id} is under way; what is killed stays so until a release"
+        lifted = word(kill.scope, kill.target)
+        if lifted in self._meanwhile:
+            return "somebody killed it meanwhile; that kill stands until a release"
+        self.control("drill_over", kill.actor, kill.reason, kill.scope, kill.target)
+        self.keeper.sync()
+        if self.switch.lift(request_id, lifted):
+            return ""
+        self._stands("the drill's end did not come through, so this kill stands")
+        return "another kill came, or the kill file cannot be rewritten: it stands until a release"
+
+    def refuse(self, event: ControlEvent, why: str) -> None:
+        """Alarm of a control event that nobody approved; it is not journaled as an input, so no replay meets it."""
+        asked = f"{event.action} {event.scope} {event.target}".strip()
+        self.alert(
+            "FORGED_CONTROL", f"{asked}, said to be by {event.actor[:64]!r} (request {event.request_id[:64]}): {why}"
+        )
+        ack = ControlAck(
+            engine_ns=self.machine.engine_ns,
+            request_id=event.request_id,
+            action=event.action,
+            accepted=False,
+            reason=why,
+        )
+        told = Told(f"refused:{event.request_id}", "ControlAck", WORKER, encode_payload(ack), None, self.clock.utc_ns())
+        self.keeper.outbox.append(told)
 
     def control(
         self, action: str, actor: str, reason: str, scope: str = "all", target: str = "", *, position: str = ""
-    ) -> None:
+    ) -> list[Output]:
         """Take an act that did not come by the bus; ``position`` sets a stream's place anew."""
         journal = self.keeper.journal
         request_id = f"{action}:{journal.run}:{journal.seq + 1}"
@@ -151,7 +222,7 @@ class Core:
             action=action, scope=scope, target=target, actor=actor, reason=reason, request_id=request_id,  # type: ignore[arg-type]
             position=position,
         )  # fmt: skip
-        self.apply(Output("ControlEvent", WORKER, event))
+        return self.apply(Output("ControlEvent", WORKER, event))
 
     def reconcile(self) -> None:
         """Compare orders, fills, positions and cash with the broker; journal it when the answer changed.
@@ -233,8 +304,9 @@ class Core:
             batch += machine.step(Output("FillEvent", machine.broker.name, fill))
         return batch
 
-    def _step(self, event: Output) -> None:
+    def _step(self, event: Output) -> list[Output]:
         with self.stepping:
             batch = self.machine.step(event)
         self.keeper.append(batch)
         self._permit()
+        return batch

@@ -171,6 +171,31 @@ class KillSwitch:
             self.words = self.permits = frozenset()
         return True
 
+    def lift(self, request_id: str, lifted: str) -> bool:
+        """Take one request, a drill's, out of the kill file and its scope out of the block; all else stands.
+
+        Returns False where the file could not be rewritten, or another kill waits: then nothing is lifted.
+        """
+        with self._lock:
+            self.check()
+            if self.requests:
+                return False
+            try:
+                self._disk.rename(self.path, self._aside)
+                lines = _content(self._aside).splitlines(keepends=True)
+                kept = b"".join(line for line in lines if parse(line)[0].request_id != request_id)
+                if kept:
+                    self._write(kept)
+                self._disk.unlink(self._aside)
+                _sync(self._disk, self.path.parent)
+            except FileNotFoundError:
+                kept = b""
+            except OSError:
+                return False
+            self._signature, self._lines = None, 0
+            self.words = (self.words - {lifted}) | {word(kill.scope, kill.target) for kill in parse(kept) if kept}
+        return True
+
     def _read(self, signature: object) -> None:
         with self._lock:
             if signature is None:

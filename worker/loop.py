@@ -18,6 +18,7 @@ from events.codec import CodecError, decode_envelope, decode_payload, encode_pay
 from events.metrics import Metrics
 from events.streams import CONTROL_WORKER, REQUEST_KILL, market_stream
 from events.types import ControlEvent, MarketSlice
+from worker.approvals import SIGNED, Gate
 from worker.calls import Calls
 from worker.core import WORKER, Core
 from worker.intake import EntriesLostError, Incoming, MarketIntake, control_input
@@ -39,11 +40,12 @@ ORIGIN = "0-0"
 
 BY_BUS = frozenset(
     {
-        "configure", "pause", "resume", "enable", "halt", "reduce", "unreconciled", "adopt", "ignore",
-        "flatten_external",
+        "configure", "pause", "resume", "enable", "halt", "reduce", "unreconciled", "maintenance", "adopt", "ignore",
+        "flatten_external", *SIGNED,
     }
 )  # fmt: skip
-"""Acts that an entry of control.worker may ask for, beside the kill; a release takes the socket and a password."""
+"""Acts that an entry of control.worker may ask for, beside the kill; what loosens only with a signature of approvers.
+A flatten trades: it takes the socket, a password and a code."""
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +53,9 @@ log = logging.getLogger(__name__)
 class Loop:
     """The worker's main loop; ``stop`` ends it after the present step."""
 
-    def __init__(self, core: Core, link: Bus, calls: Calls, run: str) -> None:
+    def __init__(self, core: Core, link: Bus, calls: Calls, run: str, gate: Gate) -> None:
         self.core = core
+        self._gate = gate
         self._clock = core.clock
         self.stopping = False
         self.failed = ""
@@ -139,10 +142,24 @@ class Loop:
         elif event.type == "ControlEvent" and event.payload.action == "kill":
             self._kill_request(entry)
         elif event.type == "ControlEvent" and event.payload.action not in BY_BUS:
-            log.error("entry %s asks for %s, which no bus may ask for", entry.id, event.payload.action)
+            self.core.refuse(event.payload, "no bus may ask for it")
+        elif event.type == "ControlEvent" and (why := self._forged(event.payload)):
+            self.core.refuse(event.payload, why)
+        elif event.type == "ControlEvent" and event.payload.action == "release":
+            if not self.core.machine.seen(event.payload.request_id):
+                self.core.release(event.payload.actor, event.payload.reason, event)
         else:
             self.core.apply(event)
             self._configured()
+
+    def _forged(self, event: ControlEvent) -> str:
+        """Return why an act that loosens lacks its approval, "" where it has it or loosens nothing.
+
+        Asked before anything is journaled: a replay of the journal steps what was let through without asking again.
+        """
+        if self.core.machine.seen(event.request_id):
+            return ""  # a repeated entry, which changes nothing
+        return self._gate.refusal(event, self.core.machine.configuration, self._clock.utc_ns())
 
     def _kill_request(self, entry: Entry) -> None:
         """Take whatever comes on the kill's stream as a kill: what cannot be read kills everything."""

@@ -233,6 +233,8 @@ class Machine:
             return self._configure(event, control)
         if control.action == "kill":
             self.killed.add(word(control.scope, control.target))
+        elif control.action == "drill_over":
+            self.killed.discard(word(control.scope, control.target))
         elif control.action == "release":
             self.killed.clear()
             self._early.clear()

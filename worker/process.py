@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 
 from agents.execution.slippage import SlippageError
+from audit.ring import KeyRing
 from engine.output import Output
 from engine.snapshot import SnapshotError
 from events import VERSION
@@ -18,6 +19,7 @@ from events.paths import DataPaths
 from events.reader import JournalReader
 from events.segments import JournalError
 from events.types import RunStarted
+from worker.approvals import Gate
 from worker.calls import Calls
 from worker.control import ControlServer
 from worker.core import WORKER, Core
@@ -28,6 +30,8 @@ from worker.link import Link
 from worker.loop import Loop
 from worker.machine import Machine
 from worker.neighbours import Neighbours
+from worker.onetime import NAME as CODES
+from worker.onetime import Codes
 from worker.orders import OrderDesk
 from worker.ports import SYSTEM, Ports
 from worker.release import Passwords
@@ -109,9 +113,10 @@ class Trading:
         self._paths, self._core = paths, core
         calls = Calls()
         self._link, self._guard = Link(paths), Guard(core)
-        self.loop = Loop(core, self._link, calls, core.keeper.journal.run)
+        gate = Gate(lambda: KeyRing.read(paths.keys))
+        self.loop = Loop(core, self._link, calls, core.keeper.journal.run, gate)
         self.loop.watches += [SpaceGuard(core, paths).look, Neighbours.of(core, self._link).look]
-        passwords = Passwords(paths.secrets / "release.json")
+        passwords = Passwords(paths.secrets / "release.json", codes=Codes(paths.secrets / CODES))
         handlers = SocketHandlers(core, self._guard, calls, passwords, self.loop.view)
         self._server = ControlServer(paths.socket("worker"), handlers)
 

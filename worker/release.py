@@ -1,16 +1,19 @@
-"""Who may release the kill under PAPER: a person's password, checked against the station's own sealed file."""
+"""Who may release the kill, flatten and resume under PAPER: password and one-time code, checked in own sealed files."""
 
 import hashlib
 import hmac
 import os
 import secrets
 import stat
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+
+from worker.onetime import CodeRefusedError, Codes
 
 COST, BLOCK, LANES = 1 << 15, 8, 1  # scrypt's n, r, p: 32 MiB and about a tenth of a second
 MEMORY_LIMIT = 128 << 20
@@ -28,6 +31,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
 
 
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person types to act on the trading: name, password, and an unused one-time or recovery code."""
+
+    user: str
+    password: str
+    code: str = ""
+
+
 class ReleaseRefusedError(Exception):
     """One sentence that says why the kill stays."""
 
@@ -40,30 +51,47 @@ def make_entry(password: str) -> Entry:
 
 
 class Passwords:
-    """Verifies releases against the sealed file; five wrong passwords within 15 minutes close it for that long."""
+    """Verifies people against the sealed files; five wrong passwords or codes within 15 minutes close it for so long.
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    ``codes`` None judges passwords alone and refuses every code.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic, *, codes: Codes | None = None) -> None:
         self._path = path
         self._clock = clock
+        self.codes = codes
         self._wrong: deque[float] = deque(maxlen=TRIES)
+        self._one = threading.Lock()  # guesses sent at once are judged one after the other
 
-    def verify(self, user: str, password: str, reason: str) -> None:
-        """Return if this person may release, with this reason.
+    def verify(self, user: str, password: str, reason: str, code: str | None = None) -> None:
+        """Return if this person may act, with this reason; uses the code up. ``code`` None asks for no code.
 
         Raises
         ------
         ReleaseRefusedError
-            if the reason is missing or too long, the password wrong, the tries used up, or the file not to be trusted.
+            if the reason is missing or too long, password or code wrong, the tries used up, a file not to be trusted.
         """
+        with self._one:
+            self._verify(user, password, reason, code)
+
+    def _verify(self, user: str, password: str, reason: str, code: str | None) -> None:
         if not 1 <= len(reason.strip()) <= REASON_LIMIT:
             raise ReleaseRefusedError(f"reason has {len(reason)} characters; give 1 to {REASON_LIMIT}")
         now = self._clock()
         if len(self._wrong) == TRIES and now - self._wrong[0] < WINDOW_S:
             left = int(WINDOW_S - (now - self._wrong[0])) + 1
-            raise ReleaseRefusedError(f"{TRIES} wrong passwords within 15 minutes; try again in {left} s")
+            raise ReleaseRefusedError(f"{TRIES} wrong passwords or codes within 15 minutes; try again in {left} s")
         if not _matches(self._entries().get(user), password):
             self._wrong.append(now)
             raise ReleaseRefusedError("user or password is wrong, or this person is not of the oversight group")
+        if code is not None:
+            if self.codes is None:
+                raise ReleaseRefusedError("nobody's codes can be judged here")
+            try:
+                self.codes.use(user, code)
+            except CodeRefusedError as error:
+                self._wrong.append(now)
+                raise ReleaseRefusedError(str(error)) from error
         self._wrong.clear()
 
     def _entries(self) -> dict[str, Entry]:

@@ -32,6 +32,7 @@ def build(machine: Machine, arrivals: Arrivals, own: dict[str, Any]) -> dict[str
         "engine_ns": machine.engine_ns,
         "wall_ns": own["wall_ns"],
         "mode": "PAPER",
+        "operators": 1 if machine.configuration is None else machine.configuration.operators,
         "state": "UNCONFIGURED",
         "killed": [],
         "configuration": 0,

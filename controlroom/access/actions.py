@@ -23,9 +23,11 @@ from events.actions import in_turn, put
 from events.actors import STATION, Actor
 from events.streams import CONTROL_AUDIT
 from events.types import AuditEvent
+from worker.onetime import NAME as CODES
+from worker.onetime import Codes
 
 ONE_TIME_LIFE = timedelta(hours=24)
-FIRST_USER = "operator"
+FIRST_USER, SECOND_USER = "operator", "operator2"
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that looks like another
 
 
@@ -90,7 +92,18 @@ def create_first_operator() -> OneTime | None:
     in_turn()
     if User.objects.exists():
         return None
-    user = User(username=FIRST_USER, is_staff=True, is_superuser=True)
+    return _first(FIRST_USER, manages_people=True)
+
+
+@transaction.atomic
+def create_second_operator() -> OneTime | None:
+    """Make the second account of a first run with two operators, unless it exists; it manages nobody."""
+    in_turn()
+    return None if User.objects.filter(username=SECOND_USER).exists() else _first(SECOND_USER, manages_people=False)
+
+
+def _first(name: str, *, manages_people: bool) -> OneTime:
+    user = User(username=name, is_staff=manages_people, is_superuser=manages_people, first_run=True)
     user.set_unusable_password()
     user.save()
     user.groups.add(Group.objects.get(name=OVERSIGHT))
@@ -123,6 +136,8 @@ def _issue(user: User, *, actor: Actor | None) -> OneTime:
     user.password_set_at = None
     user.save(update_fields=["password", "one_time_until", "password_set_at"])
     release_file.unseal(settings.DATA, user=user.username)
+    if actor is None:  # the shell: who has lost the device too begins anew; a superuser's reset leaves it in force
+        devices().remove(user.username)
     audit(action="issue one-time password", target=user.username, actor=actor)
     return OneTime(username=user.username, password=password, until=until)
 
@@ -180,6 +195,8 @@ def change_person(
     if not (is_active and is_superuser) and not others.exists():
         raise ValidationError("Somebody must be left who manages people: make another active superuser first.")
     new = user.pk is None
+    if not new and set(user.groups.values_list("name", flat=True)) != set(roles):
+        user.roles_changed_at = timezone.now()
     user.is_active, user.is_superuser, user.is_staff = is_active, is_superuser, is_superuser
     if new:
         user.set_unusable_password()
@@ -193,6 +210,11 @@ def change_person(
     if strategies is not None:
         standing += f"; strategies {', '.join(sorted(strategies)) or 'none'}"
     audit(action="create user" if new else "change user", target=user.username, actor=actor, reason=standing)
+
+
+def devices() -> Codes:
+    """Return everybody's one-time code devices, which the worker reads too."""
+    return Codes(settings.DATA.secrets / CODES)
 
 
 def end_sessions(*, user: User) -> None:

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from controlroom.access.actions import OneTime
+from controlroom.access.actions import SECOND_USER, OneTime
 from events.paths import DataPaths
 
 NAME = "first-login"
@@ -16,9 +16,9 @@ def hand_over(paths: DataPaths, made: OneTime, *, terminal: bool) -> str:
         sys.stderr.write(f"\n  User {made.username}, one-time password {made.password} (until {until})\n\n")
         sys.stderr.flush()
         return f"on this terminal, until {until}"
-    file = paths.secrets / NAME
+    file = paths.secrets / (f"{NAME}-{made.username}" if made.username == SECOND_USER else NAME)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = file.with_name(f".{NAME}.{os.getpid()}")
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as handle:
         handle.write(f"user: {made.username}\npassword: {made.password}\nuntil: {until}\n")
@@ -26,6 +26,8 @@ def hand_over(paths: DataPaths, made: OneTime, *, terminal: bool) -> str:
     return f"in {file}, until {until}"
 
 
-def forget(paths: DataPaths) -> None:
-    """Remove the file: its password has been replaced."""
-    (paths.secrets / NAME).unlink(missing_ok=True)
+def forget(paths: DataPaths, username: str) -> None:
+    """Remove a person's file: its password has been replaced."""
+    for file in paths.secrets.glob(f"{NAME}*"):
+        if file.read_text(encoding="ascii").startswith(f"user: {username}\n"):
+            file.unlink(missing_ok=True)

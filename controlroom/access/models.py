@@ -15,6 +15,8 @@ class User(AbstractUser):
         null=True, blank=True, help_text="the password is a one-time one, good until then"
     )
     password_set_at = models.DateTimeField(null=True, blank=True)
+    roles_changed_at = models.DateTimeField(null=True, blank=True)
+    first_run = models.BooleanField(default=False, help_text="made by the station's first start: may approve at once")
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
         """Return whether a role, a personal grant or (for people's accounts alone) being superuser allows this."""
@@ -63,6 +65,53 @@ class FailedLogin(models.Model):
 
     def __str__(self) -> str:
         return f"{self.username} from {self.address}"
+
+
+class Approval(models.Model):
+    """Something that one person asks for and that takes another one, or ten minutes where there is one operator."""
+
+    class State(models.TextChoices):
+        """Where it is: APPROVED waits for the worker's word; DONE, REFUSED and EXPIRED are final."""
+
+        REQUESTED = "requested"
+        APPROVED = "approved"
+        DONE = "done"
+        REFUSED = "refused"
+        EXPIRED = "expired"
+
+    act = models.CharField(max_length=32)
+    target = models.CharField(max_length=300)
+    content = models.TextField(default="null", help_text="JSON: exactly what is approved")
+    reason = models.CharField(max_length=500)
+    requested_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="asked")
+    created = models.DateTimeField(auto_now_add=True)
+    ready_at = models.DateTimeField(null=True, blank=True, help_text="from when the only operator may confirm it")
+    expires = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=State, default=State.REQUESTED)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    request_id = models.CharField(max_length=128, blank=True, db_index=True, help_text="of what the worker answers")
+    answer = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.act} {self.target}: {self.state}"
+
+
+class Consent(models.Model):
+    """One person's yes to an approval, the asking one's among them; never two of one person."""
+
+    approval = models.ForeignKey(Approval, on_delete=models.CASCADE, related_name="consents")
+    person = models.ForeignKey(User, on_delete=models.PROTECT)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["approval", "person"], name="one_yes_a_person")]
+
+    def __str__(self) -> str:
+        return f"{self.person} to {self.approval_id}"
 
 
 def _backends() -> list[Any]:

@@ -19,19 +19,27 @@ PERMISSIONS = {
     "release_kill": "release the kill",
     "change_configuration": "change limits, weights and instruments",
     "control_replay": "pause, step and speed a replay",
+    "view_limits": "see limits and what waits for approval",
+    "approve": "approve and refuse what others ask for",
+    "flatten": "close positions by reducing orders",
+    "set_maintenance": "begin and end maintenance",
+    "change_operators": "choose whether a loosening takes one operator or two",
 }
 """Codename to what it allows, in words."""
 
 _SEE = (
     "view_overview", "view_market", "view_positions", "view_orders", "view_system", "view_audit",
-    "press_kill", "control_replay",
+    "press_kill", "control_replay", "view_limits",
 )  # fmt: skip
 _RECORD = ("view_whole_audit", "verify_record", "export_record")
+
+DANGEROUS = ("release_kill", "change_configuration", "approve", "flatten", "set_maintenance", "change_operators")
+"""What asks for a one-time code: who holds one of these enrols a device at the first login."""
 
 ROLES: dict[str, tuple[str, ...]] = {
     STRATEGY_DEVELOPER: _SEE,
     TOURNAMENT_ADMINISTRATOR: (*_SEE, "view_tournament_audit"),
-    OVERSIGHT: (*_SEE, *_RECORD, "release_kill", "change_configuration"),
+    OVERSIGHT: (*_SEE, *_RECORD, *DANGEROUS),
 }
 
 SUPERUSER = frozenset(

@@ -30,6 +30,8 @@ ROUTES: dict[str, Rule] = {
     "first-password": SIGNED_IN,
     "kill": KILL_COOKIE,
     "release": holding("release_kill"),
+    "one-time-codes": SIGNED_IN,
+    "step-up": SIGNED_IN,
 }
 NAMESPACES: dict[str, Rule] = {"admin": SUPERUSER}
 

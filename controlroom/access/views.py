@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from controlroom.access import handover, kill, kill_cookie, throttle
-from controlroom.access.actions import note_wrong_password, set_own_password, sign_in, sign_out
+from controlroom.access import handover, kill, kill_cookie, stepup, throttle
+from controlroom.access.actions import devices, note_wrong_password, set_own_password, sign_in, sign_out
 from controlroom.access.forms import LoginForm, PasswordForm
 from controlroom.access.models import User
 from controlroom.access.release import release_kill
@@ -91,8 +91,9 @@ def first_password(request: HttpRequest) -> HttpResponse:
             form.add_error(None, error)
         else:
             update_session_auth_hash(request, user)
-            handover.forget(settings.DATA)
-            return redirect(settings.LOGIN_REDIRECT_URL)
+            handover.forget(settings.DATA, user.username)
+            wanted = stepup.is_dangerous(user) and not devices().enrolled(user.username)
+            return redirect("one-time-codes" if wanted else settings.LOGIN_REDIRECT_URL)
     context = {"form": form, "forced": user.must_replace_password}
     return render(request, "access/first_password.html", context, status=400 if form.is_bound else 200)
 
@@ -121,20 +122,21 @@ def press_kill(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def release(request: HttpRequest) -> HttpResponse:
-    """Lift the kill: password and reason of a person who may."""
+    """Lift the kill: password, one-time code and reason of a person who may."""
     fragment = request.headers.get("HX-Request") == "true"
     template = "access/release_fragment.html" if fragment else "access/release.html"
     user, back = _person(request), _safe(request, request.POST.get("next", ""))
+    if not devices().enrolled(user.username):
+        return stepup.to_enrolment(reverse("release"))
     if request.method == "GET":
         return render(request, template, {"back": back})
     verdict = throttle.judge(username=user.username, address="release")
     if not verdict.allowed:
         context = {"back": back, "problem": f"Too many wrong passwords; try again in {-(-verdict.wait_s // 60)} min."}
         return render(request, template, context, status=200 if fragment else 429)
-    released = release_kill(
-        actor=user, password=request.POST.get("password", ""), reason=request.POST.get("reason", "")
-    )
-    if not released.done and not user.check_password(request.POST.get("password", "")):
+    typed = {name: request.POST.get(name, "") for name in ("password", "code", "reason")}
+    released = release_kill(actor=user, **typed)
+    if not released.done and not user.check_password(typed["password"]):
         note_wrong_password(username=user.username, address="release")
     return render(
         request, template, {"released": released, "back": back}, status=200 if fragment or released.done else 400

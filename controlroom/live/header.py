@@ -151,6 +151,7 @@ def header(snapshot: Snapshot) -> Document:
     return {
         "seq": view.get("seq"),
         "mode": view.get("mode", "PAPER"),
+        "single_operator": "SINGLE OPERATOR" if view.get("operators") == 1 else "",
         "state": state,
         "state_detail": detail,
         "killed": [str(scope) for scope in view.get("killed", [])],

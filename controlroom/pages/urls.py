@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from controlroom.pages import controls, market, orders, overview, positions, system
+from controlroom.pages import acts, approvals, controls, limits, market, orders, overview, positions, system
 from controlroom.pages.audit import event, record, requests, search, tournaments
 
 urlpatterns = [
@@ -30,6 +30,13 @@ urlpatterns = [
     path("audit/tournaments", tournaments.page, name="audit-tournaments"),
     path("audit/<slug:writer>/<int:seq>", event.page, name="audit-event"),
     path("audit/<slug:writer>/<int:seq>/proof", event.proof, name="audit-proof"),
+    path("limits/", limits.page, name="limits"),
+    path("limits/change", limits.change, name="limits-change"),
+    path("approvals/", approvals.page, name="approvals"),
+    path("approvals/<int:number>/approve", approvals.approve, name="approval-approve"),
+    path("approvals/<int:number>/refuse", approvals.refuse, name="approval-refuse"),
+    path("operators", acts.operators_page, name="operators"),
+    path("acts/<str:operation>", acts.act, name="act"),
     path("system/", system.page, name="system"),
     path("replay", controls.replay, name="replay"),
     path("theme", controls.theme, name="theme"),

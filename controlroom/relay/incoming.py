@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 from django.db import transaction
 
+from controlroom.access.approvals import acknowledged
 from controlroom.relay.doorbell import TASKS, ring
 from events.actions import acknowledge, create_job, put, send_model_again
 from events.actors import STATION
@@ -55,6 +56,7 @@ def _control(entry: Entry, message: Envelope) -> None:
 def _acknowledged(_entry: Entry, message: Envelope) -> None:
     ack: ControlAck = decode_payload("ControlAck", message.payload)
     acknowledge(ack=ack)
+    acknowledged(request_id=ack.request_id, accepted=ack.accepted, answer=ack.reason)
 
 
 def _due(_entry: Entry, message: Envelope) -> None:

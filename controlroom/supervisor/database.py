@@ -15,9 +15,10 @@ def main() -> int:
     django.setup()
     try:
         call_command("migrate", interactive=False, verbosity=0)
-        call_command("configure")
+        operators = int(os.environ.get("STATION_OPERATORS", "1"))
+        call_command("configure", operators=operators)
         if os.environ.get("STATION_FIRST_LOGIN") == "1":
-            call_command("first_run")
+            call_command("first_run", operators=operators)
     except OperationalError as error:
         sys.stderr.write(f"{sentence(error)}\n")
         return 1

@@ -3,6 +3,7 @@
 import argparse
 import ipaddress
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from controlroom.supervisor.errors import BadInputError, Parser
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT = 8777
+LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*")
 
 EXAMPLE = """example:
   ./station run
@@ -36,6 +39,9 @@ class RunOptions:
     json: bool
     questdb: bool = False
     actions: Path | None = None
+    tls: bool = False
+    names: tuple[str, ...] = ()
+    operators: int = 1
 
 
 def run_parser() -> argparse.ArgumentParser:
@@ -60,7 +66,15 @@ def run_parser() -> argparse.ArgumentParser:
         "--actions", type=Path, help="file of splits and dividends, or of factors, of the source's symbols"
     )
     parser.add_argument("--data-dir", type=Path, default=ROOT / "var", help="where everything is kept (default: var/)")
-    parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1); any but loopback needs --tls"
+    )
+    parser.add_argument("--tls", action="store_true", help="https, by a certificate authority of this data directory")
+    parser.add_argument("--tls-names", help="further names and addresses for the certificate, separated by commas")
+    parser.add_argument(
+        "--operators", type=int, choices=(1, 2), default=1,
+        help="of the first start: people whom a loosening takes (default: 1, who waits ten minutes)",
+    )  # fmt: skip
     parser.add_argument("--port", default=str(DEFAULT_PORT), help=f"port of the web pages (default: {DEFAULT_PORT})")
     parser.add_argument("--checkpoint-dir", type=Path, help="copy signed checkpoints and public keys there, elsewhere")
     parser.add_argument(
@@ -90,7 +104,7 @@ def parse_run(argv: list[str]) -> RunOptions:
         symbols=_symbols(given.symbols),
         speed=_speed(given.speed),
         data_dir=_data_directory(given.data_dir),
-        host=_host(given.host),
+        host=_host(given.host, tls=given.tls),
         port=_number("--port", given.port, 1, 65535),
         interval_s=None if given.interval is None else _number("--interval", given.interval, 1, 86400),
         stances=None if given.stances is None else given.stances.absolute(),
@@ -100,6 +114,9 @@ def parse_run(argv: list[str]) -> RunOptions:
         json=given.json,
         questdb=given.questdb,
         actions=None if given.actions is None else given.actions.absolute(),
+        tls=given.tls,
+        names=_names(given.tls_names, tls=given.tls),
+        operators=given.operators,
     )
 
 
@@ -133,20 +150,42 @@ def _number(name: str, text: str, low: int, high: int) -> int:
     return value
 
 
-def _host(text: str) -> str:
+def _host(text: str, *, tls: bool) -> str:
     if text == "localhost":
         return "127.0.0.1"
     try:
-        loopback = ipaddress.ip_address(text).is_loopback
+        address = ipaddress.ip_address(text)
     except ValueError:
-        loopback = False
-    if not loopback:
+        address = None
+    if address is None and not (tls and NAME.fullmatch(text)):
+        what = "an address or a host name" if tls else "a loopback address: without --tls (TLS), only 127.0.0.1, ::1"
+        raise BadInputError(f'--host = "{text}" is not {what}{"" if tls else " and localhost are allowed"}')
+    if address is not None and not address.is_loopback and not tls:
         raise BadInputError(
-            f'--host = "{text}" is not a loopback address: until the station speaks TLS, only 127.0.0.1, ::1 and '
-            "localhost are allowed "
-            "(reach it from elsewhere through ssh -L)"
+            f'--host = "{text}" is not a loopback address: add --tls (TLS by a certificate authority of its own), or '
+            "reach 127.0.0.1 from elsewhere through ssh -L"
         )
     return text
+
+
+def _names(text: str | None, *, tls: bool) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    if not tls:
+        raise BadInputError(f'--tls-names = "{text}" has no meaning without --tls: add it or leave the names out')
+    names = tuple(part.strip() for part in text.split(","))
+    for name in names:
+        if not NAME.fullmatch(name) and not _is_address(name):
+            raise BadInputError(f'--tls-names = "{text}" has "{name}", which is neither a host name nor an address')
+    return names
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _checkpoint_directory(path: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from controlroom.supervisor import control, probes
 from controlroom.supervisor.options import ROOT, RunOptions
+from controlroom.supervisor.tls import Tls
 from events.embedded import valkey_command
 from events.paths import DataPaths
 
@@ -35,7 +36,13 @@ class Program:
 
 
 def table(
-    paths: DataPaths, host: str, port: int, checkpoint_dir: Path | None = None, *, questdb: bool = False
+    paths: DataPaths,
+    host: str,
+    port: int,
+    checkpoint_dir: Path | None = None,
+    *,
+    questdb: bool = False,
+    tls: Tls | None = None,
 ) -> tuple[Program, ...]:
     """Return every program of a station; ``checkpoint_dir`` gets copies of checkpoints, ``questdb`` adds the server."""
     python = sys.executable
@@ -54,7 +61,7 @@ def table(
         Program("signer", (*manage, "signer", *data, *copies), "servers", 3, 10.0, probes.beat("signer")),
         Program("feed", (*manage, "feed", *data), "worker", 0, 2.0, probes.beat("feed")),
         Program("relay", (*manage, "relay", *data), "database", 3, 2.0, probes.beat("relay")),
-        Program("web", (python, *_web(host, port)), "database", 3, 2.0, probes.port(host, port)),
+        Program("web", (python, *_web(host, port, tls)), "database", 3, 2.0, probes.port(reached(host), port)),
         Program("celery", (*celery, *CELERY_WORKER), "database", 3, 2.0, None),
         Program("beat", (*celery, "beat", *beat_file, "--loglevel", "info"), "database", 3, 2.0, None),
     )
@@ -64,12 +71,20 @@ def table(
     return programs if control.embedded_bus() else tuple(program for program in programs if program.name != "bus")
 
 
-def _web(host: str, port: int) -> tuple[str, ...]:
-    address = ("-b", host, "-p", str(port))
+def reached(host: str) -> str:
+    """Return the address at which this machine itself reaches a host that may stand for all of its addresses."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared with, not bound to
+
+
+def _web(host: str, port: int, tls: Tls | None) -> tuple[str, ...]:
+    address: tuple[str, ...] = ("-b", host, "-p", str(port))
+    if tls is not None:
+        quoted = [str(part).replace("\\", "\\\\").replace(":", "\\:") for part in (tls.key, tls.certificate, host)]
+        address = ("-e", f"ssl:{port}:privateKey={quoted[0]}:certKey={quoted[1]}:interface={quoted[2]}")
     return ("-m", "daphne", *address, "--no-server-name", "--access-log", os.devnull, "controlroom.asgi:application")
 
 
-def environment(paths: DataPaths, cache: Path, options: RunOptions) -> dict[str, str]:
+def environment(paths: DataPaths, cache: Path, options: RunOptions, tls: Tls | None = None) -> dict[str, str]:
     """Return the environment of every child.
 
     One thread for the numeric libraries: their pools cost memory, none of the station's work is a large matrix product,
@@ -85,6 +100,10 @@ def environment(paths: DataPaths, cache: Path, options: RunOptions) -> dict[str,
         "PYTHONPATH": str(ROOT),
         "DJANGO_SETTINGS_MODULE": "controlroom.settings",
         "STATION_DATA_DIR": str(paths.root),
-        "STATION_HOST": options.host,
+        "STATION_HOST": ",".join(
+            (f"[{name}]" if ":" in name else name for name in tls.names) if tls is not None else (options.host,)
+        ),
+        "STATION_TLS": "0" if tls is None else "1",
+        "STATION_OPERATORS": str(options.operators),
         "STATION_FIRST_LOGIN": "0" if options.until_done else "1",
     }

@@ -18,9 +18,10 @@ from controlroom.supervisor.describe import describe
 from controlroom.supervisor.directory import DataDirectory, check_port, write_atomically
 from controlroom.supervisor.errors import BadInputError, complain
 from controlroom.supervisor.options import RunOptions, parse_run
-from controlroom.supervisor.programs import environment, table
+from controlroom.supervisor.programs import environment, reached, table
 from controlroom.supervisor.station import LOOK_S, InterruptedStartError, Station
 from controlroom.supervisor.stop import StopRequest
+from controlroom.supervisor.tls import prepare
 from events.embedded import EmbeddedServerError
 from events.paths import DataPaths
 from market.store.port import StoreUnavailableError
@@ -57,16 +58,19 @@ def _run(options: RunOptions, description: dict[str, Any], directory: DataDirect
         directory.refuse_another_source(description)
         check_port(options.host, options.port)
         _prepare_store(options, paths, description)
-        programs = table(paths, options.host, options.port, options.checkpoint_dir, questdb=options.questdb)
         create_missing(paths)
+        tls = prepare(paths, options.host, options.names) if options.tls else None
+        programs = table(paths, options.host, options.port, options.checkpoint_dir, questdb=options.questdb, tls=tls)
     except (BadInputError, EmbeddedServerError, AuditError) as error:
         directory.undo()
         raise BadInputError(str(error)) from error
     write_atomically(paths.run / "run.json", json.dumps(description))
     cache = cache_directory(paths.root / "cache")
     os.environ.setdefault("NUMBA_CACHE_DIR", str(cache))  # for the verification at the end of --until-done
-    env = environment(paths, cache, options)
+    env = environment(paths, cache, options, tls)
     _warn(screen, paths, description["warnings"])
+    if tls is not None:
+        screen.note(tls.trust())
     if options.checkpoint_dir is not None and not options.checkpoint_dir.is_dir():
         screen.note(f"Warning: --checkpoint-dir {options.checkpoint_dir} is not there; copies begin when it is.")
     if not any(cache.iterdir()):
@@ -122,8 +126,9 @@ def _warn(screen: Console, paths: DataPaths, of_the_source: list[str]) -> None:
 
 
 def _until_asked(options: RunOptions, station: Station, screen: Console, stop: StopRequest) -> int:
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    address = f"http://{host}:{options.port}/"
+    host = reached(options.host)
+    host = f"[{host}]" if ":" in host else host
+    address = f"{'https' if options.tls else 'http'}://{host}:{options.port}/"
     code = 0
     try:
         if station.wait_until_ready(["web"], READY_S):
@@ -150,13 +155,9 @@ def _until_asked(options: RunOptions, station: Station, screen: Console, stop: S
 
 def _first_login(paths: DataPaths) -> None:
     """Tell a person at a terminal the one-time password; elsewhere only where it lies, so that no log ever holds it."""
-    file = paths.secrets / "first-login"
-    try:
-        text = file.read_text().strip()
-    except OSError:
-        return
-    if sys.stderr.isatty():
-        sys.stderr.write("First login, once: " + ", ".join(text.splitlines()) + "\n")
-        file.unlink()
-    else:
-        sys.stderr.write(f"First login: the one-time password is in {file}\n")
+    for file in sorted(paths.secrets.glob("first-login*")):
+        if sys.stderr.isatty():
+            sys.stderr.write("First login, once: " + ", ".join(file.read_text().strip().splitlines()) + "\n")
+            file.unlink()
+        else:
+            sys.stderr.write(f"First login: the one-time password is in {file}\n")

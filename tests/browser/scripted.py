@@ -157,6 +157,7 @@ def view(seq: int = 48_213, minute: int = MINUTES, **change: Any) -> dict[str, A
         "engine_ns": OPEN_NS + minute * 60 * SECOND,
         "wall_ns": wall,
         "mode": "PAPER",
+        "operators": 1,
         "state": "ACTIVE",
         "killed": [],
         "configuration": 1,

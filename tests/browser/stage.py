@@ -22,6 +22,7 @@ from tests.browser import recorded, scripted
 
 ROOT = Path(__file__).resolve().parents[2]
 USER, PASSWORD = "operator", "a-long-enough-password-1"
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"  # of the operator's one-time code device
 
 
 def free_port() -> int:
@@ -170,6 +171,17 @@ class Stage:
 
 
 SETUP = f"""
+import msgspec
+from django.conf import settings
+from audit.files import write_file
+from engine.configuration import Configuration, Source, load_settings
+from risk.actions import create_configuration
+from worker.onetime import Device
+def configuration(version):
+    source = Source(feed="simulated", label="SIMULATED", detail="seed 1", interval_s=60)
+    return msgspec.json.encode(
+        Configuration(version=version, mode="PAPER", settings=load_settings(), instruments=[], source=source)
+    )
 from django.contrib.auth.models import Group
 from django.utils import timezone
 from controlroom.access.actions import sync_roles
@@ -180,6 +192,9 @@ user.password_set_at = timezone.now()
 user.is_superuser = user.is_staff = True
 user.save()
 user.groups.add(Group.objects.get(name="oversight"))
+device = Device(secret="{SECRET}", since_ns=1)
+write_file(settings.DATA.secrets / "codes.json", msgspec.json.encode({{"{USER}": device}}))
+create_configuration(build=configuration, actor=None, reason="start")
 """
 
 

@@ -11,8 +11,12 @@ from tests.browser.stage import Stage
 
 pytestmark = pytest.mark.browser
 AUDIT = ("/audit/", "/audit/execution/40", "/audit/record", "/audit/requests", "/audit/tournaments")
-PAGES = ("/", "/market/AAPL", "/positions/", "/orders/", "/orders/O-000033", "/system/", *AUDIT)
-PLAIN = ("/login", "/kill", "/release", "/first-password", "/nowhere")
+PAGES = (
+    *("/", "/market/AAPL", "/positions/", "/orders/", "/orders/O-000033", "/limits/", "/approvals/", "/system/"),
+    *AUDIT,
+)
+ACTS = ("/acts/flatten", "/acts/maintenance", "/step-up", "/one-time-codes")
+PLAIN = ("/login", "/kill", "/release", "/first-password", *ACTS, "/nowhere")
 
 
 def themed(context: BrowserContext, stage: Stage, theme: str) -> Page:

@@ -8,13 +8,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
+import pyotp
 import pytest
 from django.contrib.auth.models import Group
 
+from audit.files import write_file
 from controlroom.access.models import User
 from events.embedded import probe, valkey_command
 from events.paths import DataPaths
 from tests.postgresql import FOLDER, database
+from worker.onetime import NAME as CODES
+from worker.onetime import Device
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
@@ -128,6 +133,17 @@ def processes(paths: DataPaths, database_url: str) -> Iterator[Processes]:
 
 
 PASSWORD = "correct-horse-battery-staple"
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+
+
+def code_of(paths: DataPaths, name: str) -> str:
+    """Give a person a device, or let the one they have forget what was used; return a code of it."""
+    file, devices = paths.secrets / CODES, {}
+    if file.exists():
+        devices = msgspec.json.decode(file.read_bytes(), type=dict[str, Device])
+    devices[name] = msgspec.structs.replace(devices.get(name, Device(since_ns=1)), secret=SECRET, step=0)
+    write_file(file, msgspec.json.encode(devices))
+    return pyotp.TOTP(SECRET).now()
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ import stat
 import threading
 
 import pytest
+from django.conf import settings
 from django.core import signing
 from django.db import OperationalError, connection
 from django.test import Client
@@ -17,7 +18,9 @@ from events import bus as station_bus
 from events.codec import decode_envelope, decode_payload
 from events.models import Outbox
 from events.streams import REQUEST_KILL
+from tests.controlroom_backend.conftest import code_of
 from worker.control import answer
+from worker.release import Credentials
 
 PAGE = "/first-password"
 
@@ -37,8 +40,8 @@ class Handlers:
         self.killed.append((scope, target, actor))
         return {"ok": True, "killed": [scope], "canceled": 3}
 
-    def release(self, user: str, password: str, reason: str) -> dict[str, object]:
-        self.released.append({"user": user, "password": password, "reason": reason})
+    def release(self, person: Credentials, reason: str) -> dict[str, object]:
+        self.released.append({"user": person.user, "password": person.password, "code": person.code, "reason": reason})
         return dict(self.answer)
 
 
@@ -224,16 +227,18 @@ def test_presses_at_the_same_time_are_all_on_file(paths):
 
 def ask_release(client: Client, **fields: str):
     token = client.cookies["station_csrf"].value
-    return client.post(
-        "/release", {"csrfmiddlewaretoken": token, "password": "secret words", "reason": "checked it all", **fields}
-    )
+    code_of(settings.DATA, "oversight")
+    typed = {"password": "secret words", "code": "123456", "reason": "checked it all"}
+    return client.post("/release", {"csrfmiddlewaretoken": token, **typed, **fields})
 
 
 def test_oversight_releases_with_password_and_reason(person, paths, worker):
     reply = ask_release(signed_in(person))
     assert reply.status_code == 200
     assert b"Released" in reply.content
-    assert worker.released == [{"user": "oversight", "password": "secret words", "reason": "checked it all"}]
+    assert worker.released == [
+        {"user": "oversight", "password": "secret words", "code": "123456", "reason": "checked it all"}
+    ]
     told = Outbox.objects.latest("id")
     assert (told.stream, told.type, told.actor) == ("control.audit", "AuditEvent", "oversight")
     assert "secret words" not in told.payload

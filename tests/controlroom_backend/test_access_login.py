@@ -51,7 +51,7 @@ def test_the_first_login_from_file_to_password_of_ones_own(db, paths, caplog):
     assert log_in(client, username, password).headers["Location"] == "/first-password"
     assert client.get("/").headers["Location"] == "/first-password"
     assert client.get("/admin/").headers["Location"] == "/first-password"
-    assert choose(client, password, OWN).headers["Location"] == "/"
+    assert choose(client, password, OWN).headers["Location"] == "/one-time-codes"
     assert client.get("/first-password").status_code == 200
     assert not (paths.secrets / "first-login").exists()
     assert log_in(Client(), username, password).status_code == 403

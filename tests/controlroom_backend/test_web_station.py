@@ -74,7 +74,7 @@ def sign_in(visitor: Browser, paths) -> None:
     visitor.get("/first-password")
     own = "a-password-of-my-own-17"
     status, headers, _ = visitor.post("/first-password", current=shown["password"], new=own, again=own)
-    assert (status, headers["Location"]) == (302, "/")
+    assert (status, headers["Location"]) == (302, "/one-time-codes")
 
 
 def take_away(paths, database_url: str) -> None:

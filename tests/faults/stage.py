@@ -21,7 +21,6 @@ from events.streams import CONTROL_FEED
 from events.types import FeedControl
 from market.feeds.inspect import describe_run
 from market.instruments import Instrument
-from worker.release import make_entry
 
 FEED = "simulated:seed=3,sessions=1"
 SLICES = 390
@@ -45,8 +44,7 @@ class Stage:
     def start(self):
         self.bus.start()
         (self.paths.run / "run.json").write_bytes(msgspec.json.encode(self.description))
-        (self.paths.secrets / "release.json").write_bytes(msgspec.json.encode({"ann": make_entry(PASSWORD)}))
-        (self.paths.secrets / "release.json").chmod(0o600)
+        made.seal(self.paths, "ann", PASSWORD)
         self.worker.start()
         self.bus.control(made.configure_event(self.configuration()))
         self.until(lambda view: view["state"] == "ACTIVE")
@@ -111,7 +109,8 @@ class Stage:
         publish(self.bus.relay, CONTROL_FEED, event)
 
     def release(self, reason="seen"):
-        return self.worker.ask(op="release", user="ann", password=PASSWORD, reason=reason)
+        code = made.code(self.paths, "ann")
+        return self.worker.ask(op="release", user="ann", password=PASSWORD, code=code, reason=reason)
 
     # --- findings -----------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,10 @@ from tests.browser import scripted
 
 pytestmark = pytest.mark.django_db
 AUDIT = ("/audit/", "/audit/record", "/audit/requests", "/audit/tournaments")
-PAGES = ("/", "/market/", "/market/AAPL", "/positions/", "/orders/", "/orders/O-000033", "/system/", *AUDIT)
+PAGES = (
+    *("/", "/market/", "/market/AAPL", "/positions/", "/orders/", "/orders/O-000033", "/limits/", "/approvals/"),
+    *("/system/", *AUDIT),
+)
 RECORD = "/audit/execution/40"
 DATA = (
     "/data/equity", "/data/sparks", "/data/bars/AAPL", "/orders/orders.csv",

@@ -5,7 +5,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from audit.ring import KeyRing
+from engine.configuration import Configuration
 from events.codec import envelope
 from events.streams import REQUEST_KILL, market_stream
 from events.types import ControlEvent, FeedEnd, ModelEvent
@@ -13,12 +16,16 @@ from tests.simulation import invariants
 from tests.simulation.bus import relayed
 from tests.simulation.market import FEED, STEP_NS, Sent, closes, configuration
 from tests.simulation.world import SECOND_NS, Ambush
+from worker.approvals import PURPOSE, Gate, sign
 from worker.kill import Kill, Scope, word
 
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 STREAM = market_stream(FEED)
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+RING = KeyRing.of_one(KEY.public_key(), PURPOSE)
+GATE = Gate(lambda: RING)
 CALM_S = 75  # at the end: two reconciliations, and the latest fill
 POINTS = (
     ("disk", "pwrite"), ("disk", "fdatasync"), ("disk", "stat"), ("disk", "rename"), ("broker", "submit"),
@@ -322,9 +329,11 @@ class Script:
         return count
 
 
-def configure(given: msgspec.Struct, request_id: str) -> ControlEvent:
-    """Return the event that brings a configuration."""
-    return ControlEvent(
+def configure(given: Configuration, request_id: str) -> ControlEvent:
+    """Return the event that brings a configuration, approved by two: some of them loosen limits."""
+    event = ControlEvent(
         action="configure", scope="all", target="", actor="relay", reason="simulation", request_id=request_id,
         content=msgspec.Raw(msgspec.json.encode(given)),
     )  # fmt: skip
+    signature = sign(event, KEY, approvers=["ada", "bob"], version=given.version, issued_ns=0)
+    return msgspec.structs.replace(event, signature=signature)

@@ -17,7 +17,7 @@ from tests.simulation.bus import SimulatedBus
 from tests.simulation.disk import SimulatedDisk
 from tests.simulation.exchange import Exchange, ExchangeBroker, SilentExchange, WatchedPaper
 from tests.simulation.oracle import Oracle
-from tests.simulation.script import Script
+from tests.simulation.script import GATE, Script
 from tests.simulation.world import Crash, Finding, VirtualClock, World
 from worker.calls import Calls
 from worker.core import Core
@@ -124,7 +124,7 @@ class Simulation:
         invariants.check_start(self)
         self.calls = Calls()
         self.guard = Guard(core)
-        loop = Loop(core, self.bus, self.calls, journal.run)
+        loop = Loop(core, self.bus, self.calls, journal.run, GATE)
         self.core, self.loop = core, loop
         return core, loop
 

@@ -25,6 +25,12 @@ class Handlers:
         self.killed.append((scope, target, actor, reason, request_id))
         return {"ok": True, "killed": [scope], "canceled": 0}
 
+    def drill(self, _kill, *, hold):
+        return {"ok": True, "drill": True, "hold": hold}
+
+    def act(self, action, scope, target, person, reason):
+        return {"ok": True, "asked": [action, scope, target, person.user, person.password, person.code, reason]}
+
     def release(self, *_):
         self.hold.wait(10)
         return {"ok": False, "reason": "no"}
@@ -62,10 +68,20 @@ def test_status_kill_and_release_are_answered(served):
     assert talk(path, b'{"op":"release","user":"u","password":"p","reason":"r"}\n') == {"ok": False, "reason": "no"}
 
 
-def test_a_drill_does_nothing_but_answer(served):
+def test_a_drill_is_no_kill(served):
     handlers, path = served
-    assert talk(path, b'{"op":"kill","scope":"all","drill":true}\n')["ok"]
+    assert talk(path, b'{"op":"kill","scope":"all","drill":true}\n') == {"ok": True, "drill": True, "hold": False}
     assert not handlers.killed
+
+
+@pytest.mark.parametrize("op", ["flatten", "maintenance", "resume_maintenance"])
+def test_an_act_comes_with_person_password_code_and_reason(op):
+    line = {"op": op, "scope": "symbol", "target": "AAPL", "user": "u", "password": "p", "code": "1", "reason": "r"}
+    asked = json.loads(answer(Handlers(), msgspec.json.encode(line)))["asked"]
+    assert asked == [op, "symbol", "AAPL", "u", "p", "1", "r"]
+    for missing in ("user", "password", "reason", "target"):
+        short = {name: value for name, value in line.items() if name != missing}
+        assert missing in json.loads(answer(Handlers(), msgspec.json.encode(short)))["reason"]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +90,7 @@ def test_a_drill_does_nothing_but_answer(served):
         (b"{}", "op is None"),
         (b"[]", "not one line of JSON"),
         (b"\xff\xff", "not one line of JSON"),
-        (b'{"op":"format"}', "allowed are status, kill, release"),
+        (b'{"op":"format"}', "allowed are status, kill, drill_over, release"),
         (b'{"op":"kill","scope":"galaxy"}', "scope is 'galaxy'"),
         (b'{"op":"kill","scope":"symbol"}', "target is empty"),
         (b'{"op":"kill","scope":"all","reason":7}', "reason"),

@@ -1,18 +1,21 @@
 """Every way to kill, in every state of the worker; what lifts it, and what does not."""
 
+import itertools
 import json
+import shutil
 import time
 
-import msgspec
 import pytest
-from worker_station import configuration, configure_event, feed_entries
+from worker_station import code, configuration, configure_event, feed_entries, seal
 
+from controlroom.supervisor import flatten
+from controlroom.supervisor import kill as kill_command
+from controlroom.supervisor import release as release_command
 from events.bus import publish
 from events.codec import decode_payload, envelope
 from events.reader import JournalReader
 from events.streams import REQUEST_KILL
 from events.types import ControlEvent
-from worker.release import make_entry
 
 
 def by_file(paths, bus, worker):
@@ -46,14 +49,9 @@ def by_garbage_on_the_bus(paths, bus, worker):
 WAYS = [by_file, by_garbage_file, by_socket, by_bus, by_garbage_on_the_bus]
 
 
-def seal(paths):
-    file = paths.secrets / "release.json"
-    file.write_bytes(msgspec.json.encode({"operator": make_entry("right")}))
-    file.chmod(0o600)
-
-
 def release(worker, **changes):
-    return worker.ask(**{"op": "release", "user": "operator", "password": "right", "reason": "all clear", **changes})
+    given = {"op": "release", "user": "operator", "password": "right", "reason": "all clear", **changes}
+    return worker.ask(**{"code": code(worker.paths), **given})
 
 
 def active(bus, worker):
@@ -71,6 +69,46 @@ def test_a_kill_survives_kill_9_and_the_deletion_of_its_file(paths, bus, process
     paths.kill_file.unlink(missing_ok=True)
     process.start()
     process.until(lambda view: view["killed"] == ["all"])
+
+
+def set_broken(paths, *, database, questdb):
+    """Let the database be none, and the store a QuestDB that nobody answers for."""
+    shutil.rmtree(paths.database, ignore_errors=True)
+    paths.run.mkdir(exist_ok=True)
+    (paths.run / "run.json").write_text(json.dumps({"store": "questdb" if questdb else "embedded"}))
+    if database:
+        paths.database.mkdir()
+
+
+def by_shell(paths, module, *arguments):
+    """Run a command as the shell does, a person's password and code with it where one is asked."""
+    if module is not kill_command:
+        (paths.root / "password").write_text("right\n")
+        arguments += ("--password-file", str(paths.root / "password"), "--code", code(paths), "--reason", "all clear")
+    return module.main([*arguments, "--data-dir", str(paths.root)])
+
+
+def test_kill_release_and_flatten_work_whatever_else_is_down(paths, bus, worker):
+    """No web process runs at all; database, QuestDB and Redis are broken in every combination."""
+    active(bus, worker)
+    seal(paths)
+    for redis, database, questdb in itertools.product((True, False), repeat=3):
+        set_broken(paths, database=database, questdb=questdb)
+        if bus.process.poll() is None and not redis:
+            bus.stop()
+        assert by_shell(paths, kill_command) == 0
+        assert worker.ask(op="status")["killed"] == ["all"]
+        paths.kill_file.unlink()
+        time.sleep(0.1)
+        assert worker.ask(op="status")["killed"] == ["all"]
+        assert by_shell(paths, flatten) in {0, 1}  # the engine's word; the way to it is what is tried here
+        assert by_shell(paths, release_command) == 0
+        assert worker.ask(op="status")["killed"] == []
+    bus.start()
+    worker.stop()
+    done = controls(paths)
+    assert [done.count(action) for action in ("release", "flatten")] == [8, 8]
+    assert done.count("kill") >= 8  # a file seen before its line is in it kills too
 
 
 def controls(paths):

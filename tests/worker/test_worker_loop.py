@@ -90,8 +90,8 @@ def test_a_snapshot_is_taken_after_enough_inputs_and_a_start_goes_on_from_it(pat
 
 
 def test_a_second_configuration_is_taken_and_an_older_one_is_not(bus, worker):
-    active(bus, worker, max_order_value=400_000.0)
-    bus.control(configure_event(configuration(version=3)))
+    active(bus, worker)
+    bus.control(configure_event(configuration(version=3, max_order_value=400_000.0)))
     worker.until(lambda view: view["configuration"] == 3)
     bus.control(configure_event(configuration(version=2), "older"))
     time.sleep(0.2)

@@ -13,7 +13,9 @@ import uuid
 from pathlib import Path
 
 import msgspec
+import pyotp
 
+from audit.files import write_file
 from engine.configuration import Configuration, Source, load_settings
 from engine.output import Output
 from events.bus import connect, publish
@@ -30,8 +32,11 @@ from worker.core import Core
 from worker.keeper import Keeper
 from worker.kill import KillSwitch
 from worker.machine import Machine
+from worker.onetime import NAME as CODES
+from worker.onetime import Device
 from worker.orders import OrderDesk
 from worker.process import Trading, open_core
+from worker.release import make_entry
 from worker.resume import resume
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -41,6 +46,7 @@ MINUTE_NS = 60_000_000_000
 OPEN_NS = 1_549_895_400_000_000_000  # 2019-02-11 09:30 in New York
 DAY_NS = 86_400_000_000_000
 SESSION = 390
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"  # of every test's device
 
 
 def instrument(symbol):
@@ -265,9 +271,28 @@ def ask(paths, line, timeout=20):
     return json.loads(received)
 
 
+PASSWORD = "right"
+
+
+def seal(paths, user="operator", password=PASSWORD):
+    """Let a person release: their password, and a device whose codes ``code`` gives."""
+    write_file(paths.secrets / "release.json", msgspec.json.encode({user: make_entry(password)}))
+    write_file(paths.secrets / CODES, msgspec.json.encode({user: Device(secret=SECRET, since_ns=1)}))
+
+
+def code(paths, user="operator"):
+    """Return a code that is not used yet; the device forgets what was used, as if half a minute had passed."""
+    devices = msgspec.json.decode((paths.secrets / CODES).read_bytes(), type=dict[str, Device])
+    devices[user].step = 0
+    write_file(paths.secrets / CODES, msgspec.json.encode(devices))
+    return pyotp.TOTP(SECRET).now()
+
+
 def data_paths(folder):
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return DataPaths(folder)
+    made = DataPaths(folder)
+    made.secrets.mkdir(mode=0o700, exist_ok=True)
+    return made
 
 
 class Bench:

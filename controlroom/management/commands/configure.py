@@ -1,11 +1,13 @@
 """Makes this run's configuration the current one: settings.toml over the defaults, the instruments of run.json."""
 
+from argparse import ArgumentParser
 from typing import Any
 
 import msgspec
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from controlroom.access.operators import held_configuration
 from engine.configuration import Configuration, SettingsError, Source, load_settings
 from market.instruments import Instrument
 from risk.actions import create_configuration
@@ -23,7 +25,11 @@ class Command(BaseCommand):
 
     help = "Store the configuration of the run in DATA/run/run.json. Example: manage.py configure --data-dir var"
 
-    def handle(self, *_arguments: Any, **_options: Any) -> None:
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Ask how many people a loosening takes."""
+        parser.add_argument("--operators", type=int, choices=(1, 2), default=1, help="of the first start (default: 1)")
+
+    def handle(self, *_arguments: Any, **options: Any) -> None:
         """Read, compare, store."""
         paths = settings.DATA
         file = paths.run / "run.json"
@@ -39,12 +45,23 @@ class Command(BaseCommand):
         except SettingsError as error:
             raise CommandError(str(error), returncode=2) from error
 
+        held = held_configuration()
+        if held is not None:  # people change limits and operators in the control room: a start changes neither
+            if held.settings.limits != limits.limits:
+                self.stdout.write(
+                    f"limits: the database's version {held.version} holds, not {paths.settings.name}; change them "
+                    "under Limits"
+                )
+            limits = msgspec.structs.replace(limits, limits=held.settings.limits)
+        operators = held.operators if held is not None else options["operators"]
+
         def build(version: int) -> bytes:
             return msgspec.json.encode(
                 Configuration(
-                    version=version, mode="PAPER", settings=limits, instruments=run.instruments, source=run.source
+                    version=version, mode="PAPER", settings=limits, instruments=run.instruments, source=run.source,
+                    operators=operators,
                 )
-            )
+            )  # fmt: skip
 
         made = create_configuration(
             build=build, actor=None, reason=f"start with {run.source.feed}: {run.source.detail}"[:500]

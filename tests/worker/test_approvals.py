@@ -1,0 +1,186 @@
+"""What loosens is signed by the approvals key, or it is refused and alarms; on a real bus and a real worker."""
+
+import time
+
+import msgspec
+import pytest
+from worker_station import configuration, configure_event
+
+from audit.keys import create_missing, private_key, rotate
+from audit.ring import KeyRing
+from events.reader import JournalReader
+from events.types import ControlEvent
+from worker.approvals import Approved, Gate, sign
+from worker.replay import replay
+
+TWO = ("ada", "bob")
+
+
+def signed(paths, event, version, approvers=TWO, issued_ns=None):
+    key = private_key(paths, "approvals")
+    issued_ns = time.time_ns() if issued_ns is None else issued_ns
+    made = sign(event, key, approvers=approvers, version=version, issued_ns=issued_ns)
+    return msgspec.structs.replace(event, signature=made)
+
+
+def act(action, request_id="r1", **changes):
+    given = {"scope": "all", "target": "", "actor": "ada", "reason": "all clear", **changes}
+    return ControlEvent(action=action, request_id=request_id, **given)
+
+
+@pytest.fixture(scope="module")
+def ring_paths(tmp_path_factory):
+    from events.paths import DataPaths  # noqa: PLC0415
+
+    made = DataPaths(tmp_path_factory.mktemp("keys"))
+    create_missing(made)
+    return made
+
+
+@pytest.fixture
+def judge(ring_paths):
+    gate, now_ns = Gate(lambda: KeyRing.read(ring_paths.keys)), time.time_ns()
+    return lambda event, in_force=None: gate.refusal(event, in_force or configuration(), now_ns)
+
+
+LOOSER = configuration(version=2, max_gross=1.5)
+
+
+def test_a_tightening_needs_nobody(judge):
+    assert judge(configure_event(configuration(version=2, max_gross=0.5, allow_short=False))) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"max_gross": 1.5}, "max_gross"),
+        ({"allow_short": True}, "allow_short"),
+        ({"stance_low": 0.1}, "stance_low"),
+        ({"max_gross": 0.1, "daily_loss": 0.5}, "daily_loss"),  # one that is tighter makes up for nothing
+    ],
+)
+def test_whatever_is_looser_needs_a_signature_and_is_named(judge, changes, name):
+    in_force = configuration(allow_short=False)
+    event = configure_event(configuration(version=2, **{"allow_short": False, **changes}))
+    assert judge(event, in_force) == f"it loosens {name}, and nobody has signed it"
+
+
+def test_fewer_operators_and_another_mode_are_looser(judge):
+    two = msgspec.structs.replace(configuration(), operators=2)
+    assert "operators" in judge(configure_event(configuration(version=2)), two)
+    assert judge(configure_event(msgspec.structs.replace(two, version=2)), configuration()) == ""
+
+
+def test_a_right_signature_lets_it_pass_and_only_exactly_it(judge, ring_paths):
+    event = signed(ring_paths, configure_event(LOOSER), 2)
+    assert judge(event) == ""
+    assert judge(msgspec.structs.replace(event, request_id="hello-7", position="control.worker 9-0")) == ""
+    looser = msgspec.Raw(msgspec.json.encode(configuration(version=2, max_gross=9.0)))
+    for change in ({"content": looser}, {"scope": "account"}, {"target": "x"}, {"action": "release"}):
+        assert "does not hold" in judge(msgspec.structs.replace(event, **change))
+    later = msgspec.structs.replace(configuration(version=3, max_gross=1.5))
+    assert judge(msgspec.structs.replace(event, content=msgspec.Raw(msgspec.json.encode(later)))) != ""
+    approved = msgspec.json.decode(event.signature, type=Approved)
+    for change in ({"approvers": ["ada", "eve"]}, {"version": 3}, {"issued_ns": 5}, {"request_id": "x"}):
+        changed = msgspec.json.encode(msgspec.structs.replace(approved, **change)).decode()
+        assert judge(msgspec.structs.replace(event, signature=changed)) != ""
+    assert "0 of 1 people" in judge(signed(ring_paths, configure_event(LOOSER), 2, approvers=()))
+    two = msgspec.structs.replace(configuration(), operators=2)
+    alone = msgspec.Raw(msgspec.json.encode(msgspec.structs.replace(LOOSER, operators=2)))
+    alone = msgspec.structs.replace(configure_event(LOOSER), content=alone)
+    assert "1 of 2 people" in judge(signed(ring_paths, alone, 2, approvers=("ada", "ada")), two)
+    assert judge(signed(ring_paths, alone, 2), two) == ""
+    assert "version 7" in judge(signed(ring_paths, configure_event(LOOSER), 7))
+
+
+@pytest.mark.parametrize("signature", ["", "x", "{}", '{"key":"00"}', "\u2603" * 50])
+def test_garbage_is_no_signature(judge, signature):
+    assert judge(msgspec.structs.replace(configure_event(LOOSER), signature=signature)) != ""
+
+
+def test_a_version_that_is_in_force_or_older_is_the_machines_to_refuse(judge):
+    assert judge(configure_event(LOOSER), configuration(version=2)) == ""
+
+
+@pytest.mark.parametrize("action", ["release", "resume_maintenance"])
+def test_a_release_counts_for_its_own_request_and_ten_minutes(judge, ring_paths, action):
+    assert "nobody" in judge(act(action))
+    good = signed(ring_paths, act(action), 1, approvers=["ada"])
+    assert judge(good) == ""
+    approved = msgspec.json.decode(good.signature, type=Approved)
+    assert approved.request_id == "r1"
+    assert "request r1" in judge(msgspec.structs.replace(good, request_id="again"))
+    assert "ten minutes" in judge(signed(ring_paths, act(action), 1, issued_ns=time.time_ns() - 601 * 10**9))
+
+
+def test_the_key_before_a_rotation_approves_nothing_any_more(judge, ring_paths):
+    old = signed(ring_paths, configure_event(LOOSER), 2)
+    rotate(ring_paths, "approvals")
+    assert "not the approvals key in force" in judge(old)
+    assert judge(signed(ring_paths, configure_event(LOOSER), 2)) == ""
+
+
+def test_without_a_ring_nothing_is_loosened(judge, tmp_path):
+    gate = Gate(lambda: KeyRing.read(tmp_path))
+    event = signed_by_nobody_known(configure_event(LOOSER))
+    assert "not the approvals key in force" in gate.refusal(event, configuration(), 0)
+
+
+def signed_by_nobody_known(event):
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
+    key = Ed25519PrivateKey.generate()
+    return msgspec.structs.replace(event, signature=sign(event, key, approvers=TWO, version=2, issued_ns=0))
+
+
+def alerts(paths):
+    from events.codec import decode_payload  # noqa: PLC0415
+
+    found = JournalReader(paths.journal / "execution").read()
+    return [decode_payload(r.type, r.payload) for r in found if r.type == "RiskAlert"]
+
+
+def test_forged_loosening_on_the_bus_is_refused_and_alarms_and_a_signed_one_is_taken(paths, bus, worker):
+    create_missing(paths)
+    worker.start()
+    bus.control(configure_event(configuration()))
+    worker.until(lambda view: view["configuration"] == 1)
+    bus.control(configure_event(LOOSER, "forged"))
+    bus.control(signed_by_nobody_known(configure_event(LOOSER, "forged-2")))
+    bus.control(act("release", "forged-3"))
+    bus.control(act("flatten", "forged-4"))
+    rules = ["FORGED_CONTROL"] * 4
+    view = worker.until(lambda view: [alert["rule"] for alert in view["alerts"]] == rules)
+    assert view["configuration"] == 1
+    assert {alert["severity"] for alert in view["alerts"]} == {"critical"}
+    assert "it loosens max_gross" in view["alerts"][-1]["message"]
+
+    bus.control(signed(paths, configure_event(LOOSER, "approved"), 2))
+    worker.until(lambda view: view["configuration"] == 2)
+    bus.control(configure_event(configuration(version=3, max_gross=0.5), "tighter"))
+    worker.until(lambda view: view["configuration"] == 3)
+    bus.control(signed(paths, configure_event(LOOSER, "again"), 2))  # its signature holds, its time is over
+    time.sleep(0.2)
+    assert worker.ask(op="status")["configuration"] == 3
+    worker.stop()
+
+    assert sum(alert.rule == "FORGED_CONTROL" for alert in alerts(paths)) == 4
+    reader = JournalReader(paths.journal / "execution")
+    found = replay(reader, reader.last_seq())
+    assert found["ok"], found["first_difference"]
+
+
+def test_a_signed_release_on_the_bus_lifts_the_kill_once(paths, bus, worker):
+    create_missing(paths)
+    worker.start()
+    bus.control(configure_event(configuration()))
+    worker.until(lambda view: view["state"] == "ACTIVE")
+    worker.ask(op="kill", scope="all", target="", actor="a", reason="r")
+    release = signed(paths, act("release", "r9"), 1, approvers=["ada"])
+    bus.control(release)
+    worker.until(lambda view: view["killed"] == [])
+    assert not paths.kill_file.exists()
+    worker.ask(op="kill", scope="all", target="", actor="a", reason="r")
+    bus.control(release)
+    time.sleep(0.3)
+    assert worker.ask(op="status")["killed"] == ["all"]
