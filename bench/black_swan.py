@@ -60,7 +60,8 @@ def main(argv: list[str]) -> int:
 def measure(data: Path, files: tuple[str, ...]) -> dict[str, Any]:
     """Return sessions, symbol-days, trips, alerts, and the upper 95 % bound on false trips a session."""
     watches = [Watch(data, name) for name in files]
-    days = [day for watch in watches for day, span in watch.days.items() if span.full]
+    longest = max(span.length_ns for watch in watches for span in watch.days.values())  # a half day is no full one
+    days = [d for watch in watches for d, span in watch.days.items() if span.full and span.length_ns == longest]
     sessions = {session for _, session in days}
     trips = [trip for watch in watches for trip in watch.trips]
     tripped = {trip["session"] for trip in trips}
