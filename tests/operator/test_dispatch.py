@@ -5,7 +5,20 @@ import pytest
 
 from tests.operator.running import ROOT, manage
 
-PLAIN = ("run", "worker", "feed", "recorder", "status", "kill", "release", "doctor", "signer", "keys", "audit", "ledger")
+PLAIN = (
+    "run",
+    "worker",
+    "feed",
+    "recorder",
+    "status",
+    "kill",
+    "release",
+    "doctor",
+    "signer",
+    "keys",
+    "audit",
+    "ledger",
+)
 
 
 @pytest.mark.parametrize("command", PLAIN)
