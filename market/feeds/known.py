@@ -59,8 +59,8 @@ class KnownFeed:
 
     def batches(self, from_ordinal: int = 1) -> Iterator[Batch]:
         """Yield everything from an ordinal on."""
-        both: list[StanceEvent | CorporateActionEvent] = [*self._actions, *self._stances]
-        asides = sorted(both, key=lambda each: each.effective_from_ns)  # stable: actions first
+        asides: list[CorporateActionEvent | StanceEvent] = [*self._actions, *self._stances]
+        asides.sort(key=lambda each: each.effective_from_ns)  # stable: actions first
         return merge(self.name, self._table.slices(), asides, from_ordinal)
 
     def history(self, start_ns: int, end_ns: int) -> Iterator[Bar]:
