@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine import gate
 from engine.configuration import Configuration, Source, load_settings
 from engine.output import Output
 from events.types import Bar, BrokerEvent, ControlEvent, MarketSlice, OrderEvent
@@ -55,8 +56,10 @@ def rehearse() -> int:
     machine.step(_control("configure", msgspec.json.encode(_configuration())))
     machine.step(_control("reconciled", b"null"))
     orders = 0
-    for market in _market():
+    for minute, market in enumerate(_market()):
         machine.step(Output("MarketSlice", "rehearsal", market))
+        if minute == MINUTES - 10:
+            _seldom(machine)
         for order in list(machine.intents.values()):
             orders += 1
             machine.step(Output("BrokerEvent", "paper", _accepted(order)))
@@ -64,6 +67,18 @@ def rehearse() -> int:
     if machine.engine is not None:
         machine.engine.view()
     return orders
+
+
+def _seldom(machine: Machine) -> None:
+    """Do what seldom happens and must not wait for a compiler then: a flatten's gate, a limit's price, a bust."""
+    engine = machine.in_force()
+    gate.judge(engine.state, 0, {}, engine.now_ns)
+    gate.price_denials(engine.state, 0, 1, 10_000, engine.now_ns)
+    booked = [each for order in engine.state.closed_orders.values() for each in order.booked.values()]
+    if booked:
+        fill = booked[0].fill
+        bust = msgspec.structs.replace(fill, execution_id="bust", kind="BUST", amends=fill.execution_id)
+        machine.step(Output("FillEvent", "paper", bust))
 
 
 def _control(action: str, content: bytes) -> Output:
