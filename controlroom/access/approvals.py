@@ -110,6 +110,8 @@ def refuse(*, approval_id: int, actor: User, reason: str) -> Approval:
 
 def expire_due() -> int:
     """End what nobody has approved in a day; return how many."""
+    if not Approval.objects.filter(state=State.REQUESTED, expires__lte=timezone.now()).exists():
+        return 0
     with transaction.atomic():
         in_turn()
         due = list(Approval.objects.filter(state=State.REQUESTED, expires__lte=timezone.now()))
