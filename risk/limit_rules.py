@@ -25,6 +25,8 @@ class LimitRule:
 
 
 EQUITY = "of equity"
+CAPITAL = "of the strategy's capital"
+BUDGET = "of the account's budget in the symbol"
 LIMIT_RULES: dict[str, LimitRule] = {
     "max_order_value": LimitRule("account currency", 0.0, 1e12, "lower", "Most that one order may be worth."),
     "max_order_lots": LimitRule("lots", 0, 1e15, "lower", "Most lots in one order."),
@@ -55,6 +57,19 @@ LIMIT_RULES: dict[str, LimitRule] = {
     "stance_high": LimitRule("times the target", 1.0, 2.0, "lower", "Most to which a stance may scale a target."),
     "no_trade_band": LimitRule("of the budget", 0.0, 1.0, "higher", "Change of a target below which no order is made."),
     "allow_short": LimitRule("yes or no", 0, 1, "false", "Whether a position may be short."),
+    "max_var": LimitRule(EQUITY, 0.0, 10.0, "lower", "Most value at risk of one day at 99 % after a trade."),
+    "covariance_max_age_sessions": LimitRule(
+        "sessions", 1, 250, "lower", "Age of the covariance beyond which nothing raises exposure."
+    ),
+    "strategy_drawdown_warning": LimitRule(CAPITAL, 0.0, 1.0, "lower", "Drawdown of a strategy beyond which it warns."),
+    "strategy_drawdown": LimitRule(
+        CAPITAL, 0.0, 1.0, "lower", "Drawdown of a strategy beyond which it may only reduce."
+    ),
+    "strategy_daily_loss": LimitRule(
+        CAPITAL, 0.0, 1.0, "lower", "Loss of a day beyond which a strategy may only reduce."
+    ),
+    "symbol_drawdown": LimitRule(BUDGET, 0.0, 1.0, "lower", "Drawdown in a symbol beyond which it is halted."),
+    "symbol_daily_loss": LimitRule(BUDGET, 0.0, 1.0, "lower", "Loss of a day in a symbol beyond which it is halted."),
 }
 
 
