@@ -163,7 +163,7 @@ def _parent(state: State, i: int, now_ns: int) -> Parent | None:
     spacing_ns, slices = interval_ns, 0
     if settings.algorithm == "twap":
         spacing_ns = max(round(settings.horizon_minutes * MINUTE_NS) // settings.slices, interval_ns)
-        slices = min(settings.slices, lots, (expires_ns - start_ns) // spacing_ns)
+        slices = max(1, min(settings.slices, lots, (expires_ns - start_ns) // spacing_ns))
     if slices == 1 or expires_ns - start_ns <= interval_ns:  # one bar is all that is left: there is nothing to slice
         return None
     state.parent_count += 1

@@ -106,7 +106,7 @@ def _undo_rows(state: State, i: int, order: Order, booked: Booked, unit: float, 
     Returns the change of each strategy's realised profit.
     """
     exact = uncross == booked.crossed  # else the images hold a crossing that must stay, or lack one that must go
-    names = dict.fromkeys([*booked.after, *(order.crossed if uncross else ())])
+    names = dict.fromkeys([*booked.after, *booked.within, *booked.beyond, *(order.crossed if uncross else ())])
     now = images(state, i, names)
     for name, found in now.items():
         if exact and found == booked.after.get(name):

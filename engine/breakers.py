@@ -12,7 +12,7 @@ import numpy as np
 from engine import execution
 from engine.layout import ACTIVE, HALTED, MAINTENANCE, REDUCING, STATES
 from engine.orders import Order
-from engine.output import Output, say
+from engine.output import Output, finite, say
 from engine.state import State
 from events.types import ControlEvent, RiskAlert
 from risk import black_swan, breakers
@@ -187,7 +187,7 @@ def _alert(  # noqa: PLR0917 - one line of numbers
 ) -> Output:  # fmt: skip
     return say("RiskAlert", RiskAlert(
         engine_ns=now_ns, rule=rule, severity=severity, scope=scope, message=message,
-        numbers={"value": value, "limit": limit},
+        numbers={"value": finite(value), "limit": finite(limit)},
     ))  # fmt: skip
 
 

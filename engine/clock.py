@@ -53,7 +53,8 @@ class Clock:
 
     def next_instant(self) -> int | None:
         """Return the next phase edge."""
-        return min((phase.until_ns for phase in self.phases.values()), default=None)
+        followed = self.universe.calendars  # an instrument may have left a calendar: nobody moves it on any more
+        return min((phase.until_ns for name, phase in self.phases.items() if name in followed), default=None)
 
     def advance(self, instant_ns: int, outcomes: int, oldest: int = LONGEST) -> list[Output]:
         """Enter every phase that begins at or before an instant.

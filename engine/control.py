@@ -80,6 +80,9 @@ class Control:
             if configuration.version < engine.state.version:
                 return f"version {configuration.version} is older than {engine.state.version} in force", []
             check_settings(configuration.settings, f"of configuration {configuration.version}")
+            own, given = engine.state.configuration.settings.account.currency, configuration.settings.account.currency
+            if given != own:
+                return f"configuration refused: account.currency is {own} and cannot become {given}", []
             known, rates = engine.state.universe.instruments, engine.state.configuration.settings.rates
             if configuration.instruments == known and [*configuration.settings.rates.items()] == [*rates.items()]:
                 apply_settings(engine.state, configuration)
@@ -156,6 +159,8 @@ class Control:
         if event.scope != "strategy" or event.target not in engine.state.names:
             return f"target {event.target!r} is not a strategy; there are {', '.join(engine.state.names)}", []
         row = engine.state.strategies[engine.state.names.index(event.target)]
+        if enabled:  # what is opened again is flattened no longer
+            engine.control.flattening = [word for word in engine.control.flattening if word != _scope(event)]
         row["enabled"], row["denial_run"] = enabled, 0
         if enabled:
             breakers.release(self, engine.state, event, engine.now_ns)
@@ -204,6 +209,8 @@ class Control:
             state.universe.symbols[state.universe.index[event.target]]["halted"] = 1
         elif state.account[0]["state"] in {ACTIVE, REDUCING}:
             state.account[0]["state"] = HALTED
+        elif state.account[0]["state"] == MAINTENANCE:
+            self.interrupted = HALTED
         if word not in self.flattening:
             self.flattening.append(word)
         _drop_crossings(state, event)

@@ -89,7 +89,8 @@ def _rescale_prices(state: State, i: int, numerator: int, denominator: int) -> N
     row = state.universe.symbols[i]
     for name in ("mark", "previous_close"):
         row[name] *= denominator / numerator
-    row["volume"] *= numerator / denominator
+    for name in ("volume", "volume_average"):
+        row[name] *= numerator / denominator
     state.books["outcome_price"][:, i] *= denominator / numerator
     state.books["crossing"][:, i] = 0
     state.crossing = bool(state.books["crossing"].any())

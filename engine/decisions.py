@@ -12,6 +12,7 @@ from numba import njit
 from engine.fills import MOST_BARS
 from engine.layout import ACTIVE, REDUCING
 from risk.checks import (
+    QUANTITY,
     RATE,
     STRATEGY,
     VALUE,
@@ -161,8 +162,10 @@ def cut_to_order_size(net: int, deltas: Any, row: Any, per_lot: float, limits: A
 
     A larger order that raises exposure is denied instead; one that reduces must be able to leave.
     """
-    most = int(min(float(abs(net)), limits.max_order_lots, limits.max_order_value / per_lot)) if per_lot > 0.0 else 0
-    if abs(net) <= most or most <= 0 or raises_exposure(row.lots, row.working_buy, row.working_sell, net):
+    most = abs(net)
+    if per_lot > 0.0:  # at least one lot: what the limits make too small for any order could never be left
+        most = max(1, int(min(float(abs(net)), limits.max_order_lots, limits.max_order_value / per_lot)))
+    if abs(net) <= most or raises_exposure(row.lots, row.working_buy, row.working_sell, net):
         return net
     excess = abs(net) - most
     side = 1 if net > 0 else -1
@@ -213,6 +216,8 @@ def judge_symbol(  # noqa: PLR0917 - compiled code is called with positions
     if row.currency != 0:  # its collar is of its own money, an order's value of the account's
         value = abs(net) * value_per_lot(row, rates)
         mask = above(mask & ~(1 << VALUE), VALUE, value, limits.max_order_value, values, limits_met)
+    if not raising and abs(net) == 1:  # what no order could be small enough for could never be left
+        mask &= ~((1 << VALUE) | (1 << QUANTITY))
     mask = check_conflicts(mask, row, net, now_ns, values, limits_met)
     cost = expected_cost(row, abs(net), costs)
     mask = check_exposure(mask, account, row, net, price, cost, reserved, limits, values, limits_met)

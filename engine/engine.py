@@ -211,7 +211,7 @@ class Engine:
 
     def _pass_time(self, now_ns: int) -> list[Output]:
         """Start the clock at the first slice; later instants come by ``on_timer``: this catches those not called."""
-        new = len(self.clock.phases) < len(self.state.universe.calendars)
+        new = any(calendar not in self.clock.phases for calendar in self.state.universe.calendars)
         outputs = self.clock.start(now_ns) if new else []
         if new:
             self.financing.start(self.state, now_ns)

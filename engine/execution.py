@@ -10,7 +10,7 @@ from engine.booking import release_rest, split_wants
 from engine.decisions import ALLOWED, NOTHING
 from engine.ledger import book_share
 from engine.orders import AT_MARKET, ImpossibleTransitionError, Order, Terms
-from engine.output import Output, say
+from engine.output import Output, finite, say
 from engine.state import REMEMBERED, State
 from events.types import Checked, Denial, FillEvent, OrderEvent, RiskAlert, TradeEvent
 from risk.checks import raises_exposure
@@ -101,7 +101,7 @@ def deny(state: State, i: int, now_ns: int, terms: Terms = AT_MARKET, purpose: P
     order = make_order(state, i, now_ns, terms, purpose)
     codes = named(mask)
     order.denials = [
-        Denial(code=code.name, value=float(state.values[i, code]), limit=float(state.limits_met[i, code]))
+        Denial(code=code.name, value=finite(state.values[i, code]), limit=finite(state.limits_met[i, code]))
         for code in codes
     ]
     order.move("RISK_DENIED")

@@ -27,7 +27,7 @@ class Financing:
         """Return the next charge, None where nothing is charged."""
         if state.configuration.settings.costs.financing_bps <= 0.0:
             return None
-        return min(self.due.values(), default=None)
+        return min((due for name, due in self.due.items() if name in state.universe.calendars), default=None)
 
     def start(self, state: State, now_ns: int) -> None:
         """Begin with the session that ends next in each calendar: no night before the first slice is paid."""

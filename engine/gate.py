@@ -23,7 +23,7 @@ from engine.decisions import (
 )
 from engine.orders import Terms
 from engine.state import State
-from risk.checks import check_numbers
+from risk.checks import VALUE, above, check_numbers
 from risk.var_limit import begin
 
 
@@ -110,7 +110,9 @@ def judge_price(state: State, i: int, terms: Terms, now_ns: int) -> int:
 def price_denials(state: State, i: int, net: int, ticks: int, now_ns: int) -> int:
     """Return the denials of an order of ``net`` lots at a price of so many ticks, 0 where there is none."""
     row = state.universe.symbols[i]
-    price = ticks * float(row["tick"])
-    return int(check_numbers(
-        0, row, net, price, price, now_ns, state.limits[0], state.values[i], state.limits_met[i]
-    ))  # fmt: skip
+    price, limits, values, met = ticks * float(row["tick"]), state.limits[0], state.values[i], state.limits_met[i]
+    mask = int(check_numbers(0, row, net, price, price, now_ns, limits, values, met))
+    if row["currency"]:  # its collar is of its own money, an order's value of the account's
+        value = abs(net) * state.universe.lot_sizes[i] * price * float(state.universe.rates[int(row["currency"])])
+        mask = int(above(mask & ~(1 << VALUE), VALUE, value, limits["max_order_value"], values, met))
+    return mask

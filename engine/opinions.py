@@ -13,6 +13,7 @@ from events.types import ModelEvent, StanceEvent
 from risk.var_limit import is_covariance
 
 EVERY = "*"
+DAY_NS = 86_400_000_000_000
 
 
 class Kept(msgspec.Struct, kw_only=True):
@@ -78,6 +79,7 @@ class Opinions:
         except (CalibrationError, msgspec.MsgspecError) as error:
             return f"calibrators of {event.occurrence}: {error}"
         start = max(event.effective_from_ns, now_ns)
+        self.waiting = [entry for entry in self.waiting if entry[0] < start or entry[1] not in given]
         self.waiting += [(start, name, calibrator) for name, calibrator in given.items()]
         insort(self._instants, start)
         return ""
@@ -87,16 +89,11 @@ class Opinions:
             given = msgspec.json.decode(event.content, type=Covariance)
         except msgspec.MsgspecError as error:
             return f"covariance of {event.occurrence}: {error}"
-        n = len(given.symbols)
-        if n == 0 or len(set(given.symbols)) < n:
-            return f"covariance of {event.occurrence} has {n} symbols; allowed is at least one, each once"
-        if len(given.covariance) != n or any(len(line) != n for line in given.covariance):
-            return f"covariance of {event.occurrence} is not {n} x {n}, as its symbols are"
-        if not is_covariance(np.array(given.covariance)):
-            return f"covariance of {event.occurrence} is not finite, symmetric and positive definite"
-        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", given.through):
-            return f"covariance of {event.occurrence} has through {given.through!r}; allowed is an ISO date"
+        fault = _fault(given, now_ns)
+        if fault:
+            return f"covariance of {event.occurrence} {fault}"
         start = max(event.effective_from_ns, now_ns)
+        self.covariances = [entry for entry in self.covariances if entry[0] < start]  # a later word takes an older back
         self.covariances.append((start, given))
         insort(self._instants, start)
         return ""
@@ -151,3 +148,19 @@ class Opinions:
         self.stances, self.calibrators, self.waiting = kept.stances, kept.calibrators, kept.waiting
         self._instants = kept.instants
         self.covariance, self.covariances = kept.covariance, kept.covariances
+
+
+def _fault(given: Covariance, now_ns: int) -> str:
+    """Return what is wrong with a covariance, "" if nothing is."""
+    n = len(given.symbols)
+    if n == 0 or len(set(given.symbols)) < n:
+        return f"has {n} symbols; allowed is at least one, each once"
+    if len(given.covariance) != n or any(len(line) != n for line in given.covariance):
+        return f"is not {n} x {n}, as its symbols are"
+    if not is_covariance(np.array(given.covariance)):
+        return "is not finite, symmetric and positive definite"
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", given.through):
+        return f"has through {given.through!r}; allowed is an ISO date"
+    if given.through > str(np.datetime64(now_ns + DAY_NS, "ns").astype("datetime64[D]")):
+        return f"has through {given.through}, which is yet to come"
+    return ""

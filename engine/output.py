@@ -1,9 +1,18 @@
 """What a step of the engine says: records for the journal, intents among them."""
 
+import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 ENGINE = "engine"
+
+
+def finite(value: float) -> float:
+    """Return a number that JSON can carry: a record must never fail for what it has to tell."""
+    if math.isnan(value):
+        return sys.float_info.max
+    return float(min(sys.float_info.max, max(-sys.float_info.max, value)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,11 @@ from audit.errors import AuditError
 from audit.ring import KeyRing, key_id
 from engine.configuration import Configuration
 from events.types import ControlEvent
+from market.instruments import Instrument
 from risk.limit_rules import loosened
 
 PURPOSE = "approvals"
-SIGNED = frozenset({"release", "resume_maintenance"})
+SIGNED = frozenset({"release", "resume_maintenance", "enable", "adopt", "flatten_external"})
 """Acts that need a signature whatever they hold; a configuration needs one where it loosens."""
 FRESH_NS = 600 * 10**9
 
@@ -125,11 +126,30 @@ def _loosening(event: ControlEvent, in_force: Configuration | None) -> tuple[lis
 
 
 def loosening(before: Configuration, after: Configuration) -> list[str]:
-    """Return what is looser in ``after``: limits by name, the mode, the number of operators."""
+    """Return what is looser in ``after``: limits by name, the mode, the operators, and whatever limits hang on.
+
+    Fractions of equity hang on the account's money, breakers on the detector's settings, the guard of the disk on its
+    thresholds, and the checks of a symbol on what its instrument says.
+    """
     found = loosened(before.settings.limits, after.settings.limits)
     modes: tuple[Any, Any] = (before.mode, after.mode)
     if modes[0] == "PAPER" and modes[1] != "PAPER":
         found.append("mode")
     if after.operators < before.operators:
         found.append("operators")
-    return found
+    old, new = before.settings, after.settings
+    found += [name for name in ("account", "black_swan") if getattr(old, name) != getattr(new, name)]
+    found += [
+        f"disk.{name}" for name in old.disk.__struct_fields__ if getattr(new.disk, name) < getattr(old.disk, name)
+    ]
+    known = {instrument.symbol: instrument for instrument in before.instruments}
+    return found + [
+        f"instruments.{each.symbol}" for each in after.instruments if _looser(known.get(each.symbol, each), each)
+    ]
+
+
+def _looser(before: Instrument, after: Instrument) -> bool:
+    """Whether an instrument may be traded in a way, at a time or at a price at which it might not before."""
+    moved = (before.calendar, before.tick) != (after.calendar, after.tick)
+    more = after.restricted < before.restricted or after.shortable > before.shortable
+    return moved or more or after.tradable > before.tradable

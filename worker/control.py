@@ -21,7 +21,7 @@ LINE_LIMIT = 64 << 10  # bytes of one request
 READ_S = 2.0  # a client that has not sent its line by then is closed
 CONNECTIONS = 256
 KILL_DEFAULTS = (("actor", "socket"), ("reason", ""), ("request_id", ""))
-ACTS = ("flatten", "maintenance", "resume_maintenance")
+ACTS = ("flatten", "maintenance", "resume_maintenance", "enable", "adopt", "ignore", "flatten_external")
 """What a person asks of the engine with password and one-time code, beside the release."""
 OPERATIONS = ("status", "kill", "drill_over", "release", *ACTS, "enrol", "confirm")
 

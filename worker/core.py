@@ -144,7 +144,7 @@ class Core:
         else:
             self.apply(signed)
         self.keeper.sync()
-        if self.switch.release():
+        if not self.machine.killed and self.switch.release():
             return True
         self._stands("the release did not come through, so this kill stands")
         return False
@@ -174,6 +174,8 @@ class Core:
             return f"the station is {mode}; a drill is for PAPER"
         if standing := (self.switch.words | self.machine.killed) & {asked, "all"}:
             return f"killed already ({', '.join(sorted(standing))}): a drill could not tell its own block from it"
+        if self.machine.engine is not None and self.machine.engine.control.flattening:
+            return "positions are being flattened, which a kill would end"
         if self._drilled is not None:
             return f"a drill of {self._drilled.actor} is under way"
         self._drilled, self._meanwhile = kill, set()

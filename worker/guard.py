@@ -1,9 +1,12 @@
 """The kill's own thread: it watches the kill file, and cancels by itself where the trading thread hangs."""
 
+import logging
 import threading
 
 from worker.core import Core
 from worker.kill import WATCH_S
+
+log = logging.getLogger(__name__)
 
 PATIENCE_S = 0.4  # with the 25 ms of the watch and the cancels themselves well below the second that a kill may take
 
@@ -29,7 +32,10 @@ class Guard:
 
     def _run(self) -> None:
         while not self._stop.wait(WATCH_S):
-            self.look()
+            try:
+                self.look()
+            except Exception:  # whatever a broker does, the next look must come
+                log.exception("a look at the kill failed")
 
     def look(self) -> None:
         """Look at the kill file once, and cancel if a kill has waited too long."""

@@ -236,10 +236,14 @@ class Machine:
         elif control.action == "drill_over":
             self.killed.discard(word(control.scope, control.target))
         elif control.action == "release":
-            self.killed.clear()
             self._early.clear()
         if self.engine is not None:
-            return self._through(event, self.engine.on_control)
+            batch = self._through(event, self.engine.on_control)
+            if control.action == "release":  # of one scope alone, or refused: the others stand
+                self.killed &= set(self.engine.control.killed)
+            return batch
+        if control.action == "release":
+            self.killed.clear()
         if control.action == "kill":
             self._early.append(control)
         return [event, self._ack(control, accepted=control.action in {"kill", "release"}, reason="UNCONFIGURED")]

@@ -56,7 +56,11 @@ class OrderDesk:
     def cancel_killed(self, broker: Broker) -> int:
         """Cancel every working order under the kill, from whatever thread; return how many there were."""
         words = self._switch.words
-        found = [order for order in broker.working() if blocks(words, order.symbol, order.lots_by_strategy)]
+        try:
+            working = broker.working()
+        except (BrokerTimeoutError, BrokerUnavailableError):
+            return 0  # it is asked again with the next look
+        found = [order for order in working if blocks(words, order.symbol, order.lots_by_strategy)]
         return len(self.cancel(broker, [order.order_id for order in found]))
 
     def _submit(self, broker: Broker, order: OrderEvent, sent_ns: int) -> BrokerEvent:

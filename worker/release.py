@@ -60,7 +60,7 @@ class Passwords:
         self._path = path
         self._clock = clock
         self.codes = codes
-        self._wrong: deque[float] = deque(maxlen=TRIES)
+        self._wrong: dict[str, deque[float]] = {}  # by person: nobody closes it to the others
         self._one = threading.Lock()  # guesses sent at once are judged one after the other
 
     def verify(self, user: str, password: str, reason: str, code: str | None = None) -> None:
@@ -78,11 +78,12 @@ class Passwords:
         if not 1 <= len(reason.strip()) <= REASON_LIMIT:
             raise ReleaseRefusedError(f"reason has {len(reason)} characters; give 1 to {REASON_LIMIT}")
         now = self._clock()
-        if len(self._wrong) == TRIES and now - self._wrong[0] < WINDOW_S:
-            left = int(WINDOW_S - (now - self._wrong[0])) + 1
+        wrong = self._wrong.setdefault(user if user in self._entries() else "", deque(maxlen=TRIES))
+        if len(wrong) == TRIES and now - wrong[0] < WINDOW_S:
+            left = int(WINDOW_S - (now - wrong[0])) + 1
             raise ReleaseRefusedError(f"{TRIES} wrong passwords or codes within 15 minutes; try again in {left} s")
         if not _matches(self._entries().get(user), password):
-            self._wrong.append(now)
+            wrong.append(now)
             raise ReleaseRefusedError("user or password is wrong, or this person is not of the oversight group")
         if code is not None:
             if self.codes is None:
@@ -90,9 +91,9 @@ class Passwords:
             try:
                 self.codes.use(user, code)
             except CodeRefusedError as error:
-                self._wrong.append(now)
+                wrong.append(now)
                 raise ReleaseRefusedError(str(error)) from error
-        self._wrong.clear()
+            wrong.clear()  # by a code alone: who knows the password only gets no further guesses at the code
 
     def _entries(self) -> dict[str, Entry]:
         try:

@@ -19,6 +19,13 @@ EVERY = "*"
 ENDED = frozenset({"CANCELED", "EXPIRED", "REJECTED", "RISK_DENIED", "FILLED"})
 
 
+def moneyless(configuration: Configuration) -> Configuration:
+    """Return the configuration for brokers after the first: the account's money on paper lies at one."""
+    settings = configuration.settings
+    account = msgspec.structs.replace(settings.account, initial_cash=0.0)
+    return msgspec.structs.replace(configuration, settings=msgspec.structs.replace(settings, account=account))
+
+
 def candidates(table: dict[str, list[str]], symbol: str, asset_class: str) -> list[str]:
     """Return the brokers of a symbol in order: the symbol's own entry, else its asset class's, else that of "*"."""
     for entry in (symbol, asset_class, EVERY):
@@ -98,8 +105,8 @@ class RoutedBroker:
         for name in (name for names in self._table.values() for name in names):
             self._open(name)
         self._classes = {each.symbol: each.asset_class for each in configuration.instruments}
-        for broker in self._brokers.values():
-            broker.configure(configuration)
+        for k, broker in enumerate(self._brokers.values()):
+            broker.configure(moneyless(configuration) if k else configuration)
 
     def submit(self, order: OrderEvent) -> BrokerEvent:
         """Send a new order to the first broker that can take it; REJECTED where there is none."""

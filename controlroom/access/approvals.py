@@ -172,6 +172,7 @@ def _approve(approval_id: int, actor: User) -> Approval:
         _single(found, actor)
     else:
         Consent.objects.create(approval=found, person=actor)
+    _still_may(found, actor, act.permission)
     approvers = list(found.consents.order_by("id").values_list("person__username", flat=True))
     _end(found, State.APPROVED, "")
     _tell(found, "approve", actor)
@@ -181,6 +182,16 @@ def _approve(approval_id: int, actor: User) -> Approval:
         _tell(found, "done", actor)
     found.save()
     return found
+
+
+def _still_may(found: Approval, actor: User, permission: str) -> None:
+    """Let who has said yes before count only if they still may: who asked is one of the approvers."""
+    for consent in found.consents.select_related("person").exclude(person=actor):
+        other = consent.person
+        _may(other, "approve")
+        _may(other, permission)
+        if (until := cooling_until(other)) is not None:
+            raise PermissionDenied(f"{other.username}, who asked, is too new until {until:%Y-%m-%d %H:%M} UTC")
 
 
 def _single(found: Approval, actor: User) -> None:

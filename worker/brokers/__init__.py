@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 
-import msgspec
-
 from engine.configuration import Configuration
 from engine.engine import Engine
 from worker.brokers.paper import PaperBroker
 from worker.brokers.port import Broker
-from worker.routing import RoutedBroker
+from worker.routing import RoutedBroker, moneyless
 
 BROKERS: dict[str, Callable[[Configuration, Engine], Broker]] = {
     "PAPER": PaperBroker,
@@ -20,9 +18,6 @@ def open_broker(configuration: Configuration, engine: Engine) -> Broker:
     made = BROKERS[configuration.mode]
     if not configuration.settings.routing:
         return made(configuration, engine)
-    settings = configuration.settings
-    moneyless = msgspec.structs.replace(
-        configuration,
-        settings=msgspec.structs.replace(settings, account=msgspec.structs.replace(settings.account, initial_cash=0.0)),
+    return RoutedBroker(
+        lambda _name, first: made(configuration if first else moneyless(configuration), engine), configuration
     )
-    return RoutedBroker(lambda _name, first: made(configuration if first else moneyless, engine), configuration)

@@ -12,6 +12,9 @@ from engine.configuration import Configuration, SettingsError, Source, load_sett
 from market.instruments import Instrument
 from risk.actions import create_configuration
 
+HELD = ("account", "black_swan", "disk")
+"""Sections that limits hang on: after the first start a file changes them as little as the limits themselves."""
+
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What this command needs of the run's description (docs/architecture.md)."""
@@ -52,7 +55,12 @@ class Command(BaseCommand):
                     f"limits: the database's version {held.version} holds, not {paths.settings.name}; change them "
                     "under Limits"
                 )
-            limits = msgspec.structs.replace(limits, limits=held.settings.limits)
+            for section in HELD:
+                if getattr(held.settings, section) != getattr(limits, section):
+                    self.stdout.write(f"{section}: version {held.version} holds, not {paths.settings.name}")
+            limits = msgspec.structs.replace(
+                limits, limits=held.settings.limits, **{name: getattr(held.settings, name) for name in HELD}
+            )
         operators = held.operators if held is not None else options["operators"]
 
         def build(version: int) -> bytes:

@@ -43,13 +43,15 @@ class PaperBroker:
         self._book: dict[str, OrderEvent] = {}
         self._withdrawn: set[str] = set()
         self._lots: dict[str, int] = {}
-        self._cash_micro = round(configuration.settings.account.initial_cash * MICRO)
-
+        self._initial_micro = self._cash_micro = round(configuration.settings.account.initial_cash * MICRO)
         self._foreign: set[str] = set()  # symbols paid in other money than the account's: it is not told by holdings
         self.configure(configuration)
 
     def configure(self, configuration: Configuration) -> None:
-        """Learn of new instruments."""
+        """Learn of new instruments; take what was paid in or out."""
+        paid_in = round(configuration.settings.account.initial_cash * MICRO)
+        self._cash_micro += paid_in - self._initial_micro
+        self._initial_micro = paid_in
         own = configuration.settings.account.currency
         self._foreign |= {each.symbol for each in configuration.instruments if each.currency != own}
         for instrument in configuration.instruments:
