@@ -22,9 +22,7 @@ def test_kupiec_holds_within_the_regions_of_his_table(level, days, low, high):
     assert held == list(range(low + 1, high))
 
 
-@pytest.mark.parametrize(
-    ("exceptions", "zone"), [(0, "green"), (4, "green"), (5, "yellow"), (9, "yellow"), (10, "red")]
-)
+@pytest.mark.parametrize(("count", "zone"), [(0, "green"), (4, "green"), (5, "yellow"), (9, "yellow"), (10, "red")])
 def test_the_traffic_light_has_basels_zones(count, zone):
     assert verdicts.traffic_light(count, 250, 0.99).zone == zone
 
