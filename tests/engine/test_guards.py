@@ -153,7 +153,7 @@ FITTED = {
 
 
 def test_a_covariance_acts_from_its_instant_ages_by_sessions_and_survives_a_restart() -> None:
-    desk = Desk("AAA", "BBB", "CCC", costs=FREE, at_ns=START_NS)
+    desk = Desk("AAA", "BBB", "CCC", costs=FREE, at_ns=START_NS, limits={"covariance_max_age_sessions": 5})
     desk.slice({"AAA": 100.0})
     start_ns = desk.now_ns + 3 * MINUTE_NS
     assert desk.engine.on_model(covariance(FITTED, start_ns)) == []

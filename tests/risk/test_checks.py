@@ -222,7 +222,7 @@ def fall(scene: Scene, lost: float) -> int:
 def cash(scene: Scene, lots: float) -> int:
     """200,000 in cash, of which working buys have 50,050; the order costs a tenth of a percent and half a tick."""
     scene.account["cash_micro"] = 200_000 * 10**6
-    scene.costs["fee_ppm"] = 1000
+    scene.costs["fee_ppm"] = scene.symbols["fee_ppm"] = 1000
     scene.symbols["tick"] = 0.02
     scene.work(500, i=1)
     return int(lots)
@@ -246,6 +246,7 @@ def unfitted_risk(scene: Scene, lots: float) -> int:
 
 def old_covariance(scene: Scene, sessions: float) -> int:
     scene.risk["fitted"], scene.risk["age"] = 1, int(sessions)
+    scene.limits["covariance_max_age_sessions"] = 5
     scene.covariance[:] = [[4e-4, 2e-4], [2e-4, 4e-4]]
     return 10
 
