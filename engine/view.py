@@ -3,11 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from engine import breakers
 from engine.layout import STATES
 from engine.ledger import average_price
 from engine.orders import Order
+from risk.var_limit import Z99
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -40,6 +42,7 @@ def view(engine: "Engine") -> dict[str, Any]:
         ],
         "breakers": breakers.view(engine.control, state),
         "vetoes": engine.vetoes.view(),
+        "var": _value_at_risk(engine),
     }
 
 
@@ -66,6 +69,27 @@ def _account(engine: "Engine") -> dict[str, Any]:
         "financing": int(a["financing_micro"]) * MICRO, "dividends": int(a["dividends_micro"]) * MICRO,
         "foreign": {name: amount * MICRO for name, amount in engine.state.foreign_cash().items()},
         "day_pnl": float(a["equity"] - a["day_start_equity"]), "day_start_equity": float(a["day_start_equity"]),
+    }  # fmt: skip
+
+
+def _value_at_risk(engine: "Engine") -> dict[str, Any]:
+    """Return what VAR_LIMIT would see now (risk/var_limit.py), with everything that works counted as filled.
+
+    Reckoned beside the kernel's own row, which it leaves as it is: value is in account currency, share of the equity;
+    age_sessions is the covariance's, None until one has come.
+    """
+    state, guards = engine.state, engine.state.guards
+    symbols, rates = state.universe.symbols, state.universe.rates
+    lots = symbols["lots"] + symbols["working_buy"] - symbols["working_sell"]
+    values = lots * symbols["mark"] * np.asarray(state.universe.lot_sizes) * rates[symbols["currency"]]
+    known = np.diag(guards.covariance) != 0.0
+    variance = float(values[known] @ guards.covariance[np.ix_(known, known)] @ values[known])
+    outside = float((np.abs(values[~known]) * np.sqrt(guards.variances[~known])).sum())
+    value = Z99 * (max(0.0, variance) ** 0.5 + outside)
+    equity, fitted = float(state.account[0]["equity"]), bool(guards.risk["fitted"][0])
+    return {
+        "value": value, "share": value / equity if equity > 0.0 else None, "fitted": fitted,
+        "age_sessions": int(guards.risk["age"][0]) if fitted else None,
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from risk.models import ConfigurationVersion, RiskReport, VarSnapshot
@@ -63,12 +64,14 @@ def risk_now() -> RiskNow | None:
 
 def var_history(*, days: int = 250) -> list[VarPoint]:
     """Return each day's last snapshot, oldest first; a day is exceeded if any of its snapshots was."""
-    newest = list(VarSnapshot.objects.order_by("-day").values_list("day", flat=True).distinct()[:days])
-    found: dict[str, VarPoint] = {}
-    for row in VarSnapshot.objects.filter(day__in=newest).order_by("id").iterator():
-        broken = row.exceeded or (row.day in found and found[row.day].exceeded)
-        found[row.day] = VarPoint(row.day, row.engine_ns, row.var_95, row.var_99, row.es_99, row.loss, broken)
-    return sorted(found.values(), key=lambda point: point.day)
+    by_day = VarSnapshot.objects.order_by("-day").values("day")
+    newest = list(by_day.annotate(last=Max("id"), times=Count("id", filter=Q(exceeded=True)))[:days])
+    rows = VarSnapshot.objects.defer("content").in_bulk([day["last"] for day in newest])
+    return [
+        VarPoint(row.day, row.engine_ns, row.var_95, row.var_99, row.es_99, row.loss, day["times"] > 0)
+        for day in reversed(newest)
+        for row in (rows[day["last"]],)
+    ]
 
 
 def stress_now() -> StressNow | None:

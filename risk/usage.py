@@ -9,7 +9,7 @@ View = Mapping[str, Any]
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """One limit. ``used`` and ``share`` (used / limit) are None for a limit of single orders or messages."""
+    """One limit. ``used`` and ``share`` (used / limit) are None for a limit of single orders, and if nobody knows."""
 
     name: str
     limit: float
@@ -47,6 +47,23 @@ def _strategy(view: View) -> tuple[float, str]:
     return _largest({name: row["gross"] for name, row in view["strategies"].items()}, view)
 
 
+def _of_breakers(rule: str) -> "Reading":
+    def read(view: View) -> tuple[float, str]:
+        standing = {row["scope"]: row["value"] for row in view.get("breakers", []) if row["rule"] == rule}
+        where = max(standing, key=lambda scope: standing[scope], default="")
+        return (float(standing[where]), where.partition(":")[2]) if where else (0.0, "")
+
+    return read
+
+
+def _var(view: View) -> tuple[float | None, str]:
+    return (view.get("var") or {}).get("share"), ""
+
+
+def _covariance_age(view: View) -> tuple[float | None, str]:
+    return (view.get("var") or {}).get("age_sessions"), ""
+
+
 def _daily_loss(view: View) -> tuple[float, str]:
     account = view["account"]
     start = float(account["day_start_equity"])
@@ -57,14 +74,20 @@ def _drawdown(view: View) -> tuple[float, str]:
     return float(view["account"]["drawdown"]), ""
 
 
-READINGS: dict[str, Callable[[View], tuple[float, str]]] = {
+Reading = Callable[[View], tuple[float | None, str]]
+READINGS: dict[str, Reading] = {
     "max_position": _position,
     "max_strategy": _strategy,
     "max_gross": lambda view: (_of_equity(float(view["account"]["gross"]), view), ""),
     "max_net": lambda view: (_of_equity(abs(float(view["account"]["net"])), view), ""),
+    "max_var": _var,
+    "covariance_max_age_sessions": _covariance_age,
     "daily_loss": _daily_loss,
     "drawdown_warning": _drawdown,
     "drawdown_reducing": _drawdown,
     "drawdown_halted": _drawdown,
+    "strategy_drawdown_warning": _of_breakers("STRATEGY_DRAWDOWN"),
+    "strategy_drawdown": _of_breakers("STRATEGY_DRAWDOWN"),
+    "strategy_daily_loss": _of_breakers("STRATEGY_DAILY_LOSS"),
 }
 """Limit to what reads its usage off the view; a limit that is not here is one of single orders or messages."""

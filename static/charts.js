@@ -242,6 +242,7 @@
     });
   }
 
+  Station.charts = { options, legendOf, fit, colour };
   for (const panel of document.querySelectorAll('[data-chart="equity"]')) equityPanel(panel);
   for (const panel of document.querySelectorAll('[data-chart="candles"]')) candlePanel(panel);
 })();

@@ -55,6 +55,9 @@
     maybe: (value) => String(value),
     unusual: (value) => ({ text: value === "active" ? "" : String(value), state: String(value) }),
     order_type: (value) => (value === "market" ? "" : String(value)),
+    fraction: (value) => `${plain(value * 100, 2)}${SPACE}%`,
+    deviations: (value) => `${plain(value, 1)}${SPACE}\u03c3`,
+    when: (value) => { const at = moment(value, ET); return `${at.date.slice(5)} ${at.clock}`; },
     money: (value) => plain(value, 2),
     gain: (value) => signed(value, 2),
     gain0: (value) => signed(value, 0),
@@ -84,7 +87,7 @@
     utc_full: (value) => { const at = moment(value, UTC); return `${at.date} ${at.clock} UTC`; },
   };
 
-  const QUIET = new Set(["maybe", "unusual", "order_type"]);
+  const QUIET = new Set(["maybe", "unusual", "order_type", "fraction", "deviations", "when"]);
 
   // Returns {text, sign, state}; what is missing or not a number is a dash.
   function show(value, name) {

@@ -49,7 +49,7 @@
         ? (stamp ? beyond(Math.max(0, now() - Number(stamp)), Number(element.dataset.limit)) : { text: "\u2013", stale: false })
         : barsAge(header, stamp ? Number(stamp) : undefined, element.dataset.session === "true");
       writeAge(element, result);
-      const row = element.closest("tr");
+      const row = element.closest("tr, [data-aged]");
       if (row) row.dataset.stale = String(result.stale);
     }
   }
@@ -75,6 +75,7 @@
       if (stamp === undefined) delete cell.dataset.value; else cell.dataset.value = stamp;
       if (!cell.dataset.limit) cell.dataset.session = String(Boolean(row.in_session));
     }
+    for (const bar of element.querySelectorAll("[data-meter]")) bar.value = at(row, bar.dataset.meter) ?? 0;
     for (const toned of element.querySelectorAll("[data-tone-of]")) toned.dataset.tone = at(row, toned.dataset.toneOf) ?? "";
     for (const target of element.querySelectorAll("[data-href]")) target.setAttribute("href", target.dataset.href.replace("*", encodeURIComponent(at(row, target.dataset.key) ?? "")));
     for (const chart of element.querySelectorAll("[data-spark-row]")) chart.dataset.spark = chart.dataset.sparkRow.replace("*", element.dataset.key);

@@ -23,6 +23,7 @@ from controlroom.access.selectors import roles_of
 Answer = Callable[[HttpRequest], HttpResponse]
 BEGAN, SEEN = "began", "seen"  # session keys, seconds since 1970
 REFRESH_S = 60.0  # an idle time is written at most this often
+BY_ITSELF = frozenset({"risk-figures", "var-data"})  # what a page asks again without a person: no use of the session
 
 
 def begin(request: HttpRequest, **_signal: Any) -> None:
@@ -49,7 +50,7 @@ class SessionLimits:
             return
         if now - session[BEGAN] > settings.SESSION_ABSOLUTE_AGE:
             logout(request)
-        elif now - session.get(SEEN, 0.0) > REFRESH_S:
+        elif now - session.get(SEEN, 0.0) > REFRESH_S and _route(request) not in BY_ITSELF:
             session[SEEN] = now
 
 

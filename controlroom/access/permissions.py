@@ -9,6 +9,7 @@ PERMISSIONS = {
     "view_market": "see the market page",
     "view_positions": "see positions",
     "view_orders": "see orders and fills",
+    "view_risk": "see limits in use, breakers and value at risk",
     "view_system": "see processes and lags",
     "view_audit": "see the audit of one's own area",
     "view_tournament_audit": "see the audit of every tournament",
@@ -28,8 +29,8 @@ PERMISSIONS = {
 """Codename to what it allows, in words."""
 
 _SEE = (
-    "view_overview", "view_market", "view_positions", "view_orders", "view_system", "view_audit",
-    "press_kill", "control_replay", "view_limits",
+    "view_overview", "view_market", "view_positions", "view_orders", "view_risk", "view_system",
+    "view_audit", "press_kill", "control_replay", "view_limits",
 )  # fmt: skip
 _RECORD = ("view_whole_audit", "verify_record", "export_record")
 

@@ -11,6 +11,7 @@ PERMISSIONS = {
     "market": "view_market",
     "positions": "view_positions",
     "orders": "view_orders",
+    "risk": "view_risk",
     "system": "view_system",
 }
 """Kind of topic to the permission that its page asks for; the header is for whoever may see any of them."""

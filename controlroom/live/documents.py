@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from controlroom.live.header import header
 from controlroom.live.patch import Document, without_nulls
+from controlroom.live.risk import risk
 from controlroom.live.rows import alerts, keyed, order_row, processes, split_text, strategies, strategy_title, watchlist
 from controlroom.live.snapshot import Snapshot, milliseconds
 
@@ -173,6 +174,7 @@ TOPICS: dict[str, Callable[[Snapshot], Document]] = {
     "overview": overview,
     "positions": positions,
     "orders": orders,
+    "risk": risk,
     "system": system,
 }
 OBJECT_TOPICS: dict[str, Callable[[Snapshot, str], Document]] = {"market": market, "strategy": strategy}

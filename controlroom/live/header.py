@@ -3,6 +3,7 @@
 from typing import Any
 
 from controlroom.live.patch import Document
+from controlroom.live.risk import tripped_of, var_used
 from controlroom.live.snapshot import Snapshot, milliseconds
 
 LIMITS_MS = {"worker": 3000, "journal": 3000, "equity": 10_000, "feed": 5000}
@@ -116,6 +117,7 @@ def key_figures(view: dict[str, Any]) -> Document:
         "gross": account["gross"] * share if share and account.get("gross") is not None else None,
         "net": account["net"] * share if share and account.get("net") is not None else None,
         "drawdown": account.get("drawdown"),
+        "var_used": var_used(view),
         "open_orders": len(view["open_orders"]) if "open_orders" in view else None,
         "p99_ms": latency.get("p99") if latency.get("n", 0) else None,
         "journal_seq": view.get("journal", {}).get("seq"),
@@ -166,6 +168,7 @@ def header(snapshot: Snapshot) -> Document:
         "stamps": stamps_of(snapshot),
         "limits": LIMITS_MS,
         "alerts": sum(alert.get("severity") != "info" for alert in view.get("alerts", [])),
+        "tripped": len(tripped_of(view)),
         "kpi": key_figures(view),
         "positions": sum(1 for position in view.get("positions", {}).values() if position.get("lots")),
     }

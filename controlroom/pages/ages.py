@@ -40,7 +40,7 @@ def bars_age(header: Document, stamp: int | None, now_ms: int, *, in_session: bo
     return stale_beyond(max(0, now_ms - stamp), source.get("limit_ms", 5000))
 
 
-def stale_beyond(old_ms: int, limit_ms: int) -> tuple[str, bool]:
+def stale_beyond(old_ms: int, limit_ms: float) -> tuple[str, bool]:
     """Return the words for an age with its limit."""
     return (f"STALE {duration(old_ms)}", True) if old_ms > limit_ms else (duration(old_ms), False)
 

@@ -108,6 +108,9 @@ FORMATS: dict[str, Callable[[Any], Shown]] = {
     "maybe": lambda value: Shown(str(value)),
     "unusual": lambda value: Shown("" if value == "active" else str(value), {"state": str(value)}),
     "order_type": lambda value: Shown("" if value == "market" else str(value)),
+    "fraction": lambda value: Shown(f"{plain(value * 100, 2)}{SPACE}%"),
+    "deviations": lambda value: Shown(f"{plain(value, 1)}{SPACE}\u03c3"),
+    "when": _clock(NEW_YORK, "%m-%d %H:%M:%S"),
     "money": lambda value: Shown(plain(value, 2)),
     "gain": lambda value: signed(value, 2),
     "gain0": lambda value: signed(value, 0),
@@ -141,8 +144,8 @@ FORMATS: dict[str, Callable[[Any], Shown]] = {
 """Instants are milliseconds since 1970; fractions become percent; ``loss`` takes a lost fraction, shown negative."""
 
 
-QUIET = frozenset({"maybe", "unusual", "order_type"})
-"""Formats of words that are only there when they say something."""
+QUIET = frozenset({"maybe", "unusual", "order_type", "fraction", "deviations", "when"})
+"""Formats of what is only there when they say something."""
 
 
 def show(value: Any, name: str) -> Shown:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from controlroom.pages import acts, approvals, controls, limits, market, orders, overview, positions, system
+from controlroom.pages import acts, approvals, controls, limits, market, orders, overview, positions, risk, system
 from controlroom.pages.audit import event, record, requests, search, tournaments
 
 urlpatterns = [
@@ -16,6 +16,9 @@ urlpatterns = [
     path("orders/", orders.page, name="orders"),
     path("orders/orders.csv", orders.as_csv, name="orders-csv"),
     path("orders/<str:order_id>", orders.life, name="order"),
+    path("risk/", risk.page, name="risk"),
+    path("risk/figures", risk.figures, name="risk-figures"),
+    path("data/var", risk.history, name="var-data"),
     path("audit/", search.page, name="audit"),
     path("audit/events.csv", search.download, {"form": "csv"}, name="audit-csv"),
     path("audit/events.jsonl", search.download, {"form": "jsonl"}, name="audit-jsonl"),

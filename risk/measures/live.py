@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from risk.measures.monte_carlo import draw, simulate, tail
+from risk.measures.settings import DEGREES, PATHS
 
-PATHS = 100_000
-DEGREES = 5.0  # of freedom of a day's returns: between the 4 to 7 that daily prices of shares give
 UNKNOWN_DEVIATION = 0.02  # a day, of a symbol that the covariance does not have; the kernel's bound takes the same
 LEVELS = (0.95, 0.99)
 TOTAL = "total"

@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
+from engine.configuration import load_settings
 from market.store.embedded import EmbeddedStore
 from market.store.port import BarRow, Batch, EquityRow, EventRow, LifeRow, OrderRow, Position, TradeRow
 
@@ -113,6 +116,45 @@ def _positions(minute: int) -> dict[str, Any]:
             "realised": 12.5 * (index - 3),
             "by_strategy": {"bullish": float(lots + 40), "bearish": -60.0, "momentum": 20.0},
         }
+    return found
+
+
+def breaker(rule: str, scope: str, level: str, value: float, limit: float, **more: Any) -> dict[str, Any]:
+    """Return a breaker as the worker's view has it, armed unless ``more`` says otherwise."""
+    return {
+        "rule": rule, "scope": scope, "level": level, "value": value, "limit": limit, "tripped_ns": None,
+        "tripped_value": None, "released_by": "", "released_ns": 0, "reason": "", **more,
+    }  # fmt: skip
+
+
+def breakers(*, tripped: bool = False) -> list[dict[str, Any]]:
+    """Return the breakers of account, index and strategies; tripped: two of them and a symbol act, one was released."""
+    limits, at = load_settings().limits, OPEN_NS + 250 * 60 * SECOND
+    acted: dict[str, Any] = {"tripped_ns": at, "tripped_value": 0.0312} if tripped else {}
+    slow: dict[str, Any] = {"tripped_ns": at + 52 * 60 * SECOND, "tripped_value": 0.1508} if tripped else {}
+    warned: dict[str, Any] = {"tripped_ns": at - 20 * 60 * SECOND, "tripped_value": 0.1004} if tripped else {}
+    said = {"released_by": "zoë", "released_ns": at - 160 * 60 * SECOND, "reason": "checked with the broker"}
+    fell, lost = (0.0289, 0.0271) if tripped else (0.0062, 0.0)
+    found = [
+        breaker("DRAWDOWN", "account", "WARNING", fell, limits.drawdown_warning),
+        breaker("DRAWDOWN", "account", "REDUCING", fell, limits.drawdown_reducing),
+        breaker("DRAWDOWN", "account", "HALTED", fell, limits.drawdown_halted),
+        breaker("DAILY_LOSS", "account", "REDUCING", lost, limits.daily_loss, **acted),
+        *(breaker("INDEX_FALL", "account", "HALTED", 0.0041, fall) for fall in (0.07, 0.13, 0.2)),
+    ]
+    for index, name in enumerate(STRATEGIES):
+        mine, scope = index == 1, f"strategy:{name}"
+        fell = (0.012, 0.1613 if tripped else 0.091, 0.0, 0.023)[index]
+        found += [
+            breaker(
+                "STRATEGY_DRAWDOWN", scope, "WARNING", fell, limits.strategy_drawdown_warning, **warned if mine else {}
+            ),
+            breaker("STRATEGY_DRAWDOWN", scope, "REDUCING", fell, limits.strategy_drawdown, **slow if mine else {}),
+            breaker("STRATEGY_DAILY_LOSS", scope, "REDUCING", fell / 4, limits.strategy_daily_loss),
+        ]
+    if tripped:
+        found.append(breaker("SWAN_MINUTE", "symbol:TSLA", "HALTED", 9.4, 8.0, **acted | {"tripped_value": 9.4}))
+        found.append(breaker("SWAN_DAY", "symbol:MU", "HALTED", 8.8, 8.0, **said))
     return found
 
 
@@ -233,6 +275,10 @@ def view(seq: int = 48_213, minute: int = MINUTES, **change: Any) -> dict[str, A
             "late": 3,
             "gaps": 0,
         },
+        "limits": msgspec.to_builtins(load_settings().limits),
+        "breakers": breakers(),
+        "vetoes": {"MAX_POSITION": {"count": 4, "saved": 310.5, "cost": 122.25, "net": 188.25, "pending": 1}},
+        "var": {"value": 0.048 * equity, "share": 0.048, "fitted": True, "age_sessions": 3},
         "by_strategy": {},
         "tick_to_order_ms": {"p50": 1.21, "p95": 2.4, "p99": 2.94, "max": 6.02, "n": 318},
         "journal": {"seq": seq, "head": "9c" * 32, "unsynced": 0},

@@ -12,7 +12,8 @@ from tests.browser.stage import Stage
 pytestmark = pytest.mark.browser
 AUDIT = ("/audit/", "/audit/execution/40", "/audit/record", "/audit/requests", "/audit/tournaments")
 PAGES = (
-    *("/", "/market/AAPL", "/positions/", "/orders/", "/orders/O-000033", "/limits/", "/approvals/", "/system/"),
+    *("/", "/market/AAPL", "/positions/", "/orders/", "/orders/O-000033", "/risk/", "/limits/"),
+    *("/approvals/", "/system/"),
     *AUDIT,
 )
 ACTS = ("/acts/flatten", "/acts/maintenance", "/step-up", "/one-time-codes")

@@ -47,6 +47,7 @@ CLOCKS = {
     "et_day",
     "et_day_minute",
     "et_short",
+    "when",
     "et_stamp",
     "et_full",
     "utc",

@@ -3,12 +3,15 @@
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
+from engine.decisions import portfolio
 from engine.engine import Engine
 from engine.messages import may_cancel, may_modify
 from engine.vetoes import VETO_BARS
 from events.types import ModelEvent
+from risk.var_limit import begin, value_at_risk
 from tests.engine.desk import ALMOST, DAY_NS, FREE, MINUTE_NS, NO_SWANS, START_NS, Desk, configure, in_state, of_type
 
 ACCOUNT_ALONE = {"daily_loss": 1.0, "drawdown_warning": 1.0, "drawdown_reducing": 1.0, "drawdown_halted": 1.0}
@@ -176,6 +179,27 @@ def test_a_covariance_acts_from_its_instant_ages_by_sessions_and_survives_a_rest
     restored = Engine.restore(desk.engine.snapshot())
     assert (restored.state.guards.covariance == guards.covariance).all()
     assert restored.snapshot() == desk.engine.snapshot()
+
+
+def test_the_view_tells_the_value_at_risk_that_the_next_order_would_be_judged_by_and_changes_nothing() -> None:
+    desk = Desk("AAA", "BBB", "CCC", costs=FREE, at_ns=START_NS)
+    desk.slice({"AAA": 100.0, "BBB": 50.0, "CCC": 20.0})
+    assert (desk.engine.view()["var"]["value"], desk.engine.view()["var"]["age_sessions"]) == (0.0, None)
+    desk.engine.on_model(covariance(FITTED, desk.now_ns))
+    desk.slice({"AAA": 101.0, "BBB": 49.0, "CCC": 21.0})
+    desk.engine.state.universe.symbols["lots"] = (300, -100, 50)
+    desk.engine.state.universe.symbols["working_buy"] = (0, 40, 0)
+    before, state = desk.engine.snapshot(), desk.engine.state
+    told, guards, weights = desk.engine.view()["var"], state.guards, np.zeros(3)
+    assert desk.engine.snapshot() == before
+    portfolio(state.universe.symbols, state.universe.rates, weights)
+    assert np.abs(weights).min() > 0.0
+    scratch = guards.risk.copy()
+    begin(scratch[0], weights, guards.covariance, guards.variances)
+    expected = value_at_risk(float(scratch["variance"][0]), float(scratch["outside"][0]))
+    assert told["value"] == pytest.approx(expected, rel=1e-12)
+    assert told["share"] == pytest.approx(expected / float(state.account[0]["equity"]))
+    assert (told["fitted"], told["age_sessions"]) == (True, int(guards.risk["age"][0]))
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,12 @@ from tests.browser import scripted
 pytestmark = pytest.mark.django_db
 AUDIT = ("/audit/", "/audit/record", "/audit/requests", "/audit/tournaments")
 PAGES = (
-    *("/", "/market/", "/market/AAPL", "/positions/", "/orders/", "/orders/O-000033", "/limits/", "/approvals/"),
-    *("/system/", *AUDIT),
+    *("/", "/market/", "/market/AAPL", "/positions/", "/orders/", "/orders/O-000033", "/risk/", "/limits/"),
+    *("/approvals/", "/system/", *AUDIT),
 )
 RECORD = "/audit/execution/40"
 DATA = (
-    "/data/equity", "/data/sparks", "/data/bars/AAPL", "/orders/orders.csv",
+    "/data/equity", "/data/sparks", "/data/bars/AAPL", "/orders/orders.csv", "/risk/figures", "/data/var",
     RECORD, f"{RECORD}/proof", "/audit/events.csv", "/audit/events.jsonl",
 )  # fmt: skip
 QUERIES = 9

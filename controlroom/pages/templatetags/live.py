@@ -107,6 +107,23 @@ def row_age(context: Context, path: str = "arrival_ms") -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
+def stored_age(context: Context, stamp: int, limit_ms: int | None = None) -> SafeString:
+    """Show how old what was stored is; with a limit, the word STALE beyond it."""
+    limit = float("inf") if limit_ms is None else limit_ms
+    text, stale = stale_beyond(max(0, context["now_ms"] - stamp), limit)
+    place = {"class": "age", "data-row-age": "", "data-limit": "Infinity" if limit_ms is None else limit}
+    return element("span", {**place, "data-value": stamp, "data-stale": str(stale).lower()}, text)
+
+
+@register.simple_tag(takes_context=True)
+def meter(context: Context, path: str, label: str) -> SafeString:
+    """Draw a share of a limit of the row as a bar; the words and the number stand beside it."""
+    value = at(context["row"], path)
+    place = {"min": 0, "max": 1, "low": 0.8, "high": 1, "optimum": 0, "value": value or 0, "data-meter": path}
+    return element("meter", {**place, "aria-label": label}, "")
+
+
+@register.simple_tag(takes_context=True)
 def beat(context: Context, path: str = "beat_ms") -> SafeString:
     """Show how long ago the row's process gave a sign of life."""
     stamp = context["row"].get(path)
