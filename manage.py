@@ -23,6 +23,8 @@ PLAIN = {
     "risk": "controlroom.supervisor.risk",
     "flatten": "controlroom.supervisor.flatten",
     "maintenance": "controlroom.supervisor.maintenance",
+    "enable": "controlroom.supervisor.enable",
+    "external": "controlroom.supervisor.external",
     "codes": "controlroom.supervisor.codes",
     "questdb": "controlroom.supervisor.questdb",
     "doctor": "controlroom.supervisor.doctor",

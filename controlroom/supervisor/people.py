@@ -42,6 +42,18 @@ def check_reason(prog: str, reason: str) -> None:
         raise BadInputError(f"{prog}: --reason is empty; say why, for the journal")
 
 
+def check_target(prog: str, name: str, target: str) -> None:
+    """Refuse an empty name of what is acted on.
+
+    Raises
+    ------
+    BadInputError
+        if there is nothing in it.
+    """
+    if not target.strip():
+        raise BadInputError(f"{prog}: {name} is empty; name what to act on")
+
+
 def credentials(prog: str, given: argparse.Namespace, *, code: bool = True) -> dict[str, str]:
     """Return user, password and code; what was not given is asked for on a terminal, else read line by line.
 

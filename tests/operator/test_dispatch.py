@@ -7,7 +7,7 @@ from tests.operator.running import ROOT, manage
 
 PLAIN = (
     "run", "worker", "feed", "recorder", "status", "kill", "release", "doctor", "signer", "keys", "audit", "ledger",
-    "risk", "execution", "flatten", "maintenance", "codes",
+    "risk", "execution", "flatten", "maintenance", "enable", "external", "codes",
 )  # fmt: skip
 
 

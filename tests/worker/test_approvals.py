@@ -71,6 +71,55 @@ def test_fewer_operators_and_another_mode_are_looser(judge):
     assert judge(configure_event(msgspec.structs.replace(two, version=2)), configuration()) == ""
 
 
+def changed_settings(section, **fields):
+    settings = configuration().settings
+    made = msgspec.structs.replace(getattr(settings, section), **fields)
+    return msgspec.structs.replace(
+        configuration(version=2), settings=msgspec.structs.replace(settings, **{section: made})
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "fields", "name"),
+    [
+        ("account", {"initial_cash": 5e6}, "account"),
+        ("account", {"initial_cash": 5e5}, "account"),  # what is paid out makes no fraction of equity tighter
+        ("black_swan", {"move": 50.0}, "black_swan"),
+        ("disk", {"halted_bytes": 1}, "disk.halted_bytes"),
+    ],
+)
+def test_what_limits_hang_on_needs_a_signature_as_they_do(judge, section, fields, name):
+    event = configure_event(changed_settings(section, **fields))
+    assert judge(event) == f"it loosens {name}, and nobody has signed it"
+
+
+def test_a_higher_threshold_of_the_disk_needs_nobody(judge):
+    assert judge(configure_event(changed_settings("disk", halted_bytes=300 * 2**20))) == ""
+
+
+def with_first(version=1, **fields):
+    given = configuration(version)
+    first, *rest = given.instruments
+    return msgspec.structs.replace(given, instruments=[msgspec.structs.replace(first, **fields), *rest])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"restricted": True}, {"restricted": False}),
+        ({"shortable": False}, {"shortable": True}),
+        ({"tradable": False}, {"tradable": True}),
+        ({"calendar": "XNYS"}, {"calendar": "24/7"}),
+        ({"tick": 0.01}, {"tick": 1.0}),
+    ],
+)
+def test_an_instrument_that_may_be_traded_as_it_might_not_needs_a_signature(judge, before, after):
+    event = configure_event(with_first(2, **after))
+    assert judge(event, with_first(**before)) == "it loosens instruments.SYMA, and nobody has signed it"
+    if "calendar" not in before and "tick" not in before:
+        assert judge(configure_event(with_first(2, **before)), with_first(**after)) == ""
+
+
 def test_a_right_signature_lets_it_pass_and_only_exactly_it(judge, ring_paths):
     event = signed(ring_paths, configure_event(LOOSER), 2)
     assert judge(event) == ""
@@ -102,7 +151,7 @@ def test_a_version_that_is_in_force_or_older_is_the_machines_to_refuse(judge):
     assert judge(configure_event(LOOSER), configuration(version=2)) == ""
 
 
-@pytest.mark.parametrize("action", ["release", "resume_maintenance"])
+@pytest.mark.parametrize("action", ["release", "resume_maintenance", "enable", "adopt", "flatten_external"])
 def test_a_release_counts_for_its_own_request_and_ten_minutes(judge, ring_paths, action):
     assert "nobody" in judge(act(action))
     good = signed(ring_paths, act(action), 1, approvers=["ada"])
@@ -149,7 +198,9 @@ def test_forged_loosening_on_the_bus_is_refused_and_alarms_and_a_signed_one_is_t
     bus.control(signed_by_nobody_known(configure_event(LOOSER, "forged-2")))
     bus.control(act("release", "forged-3"))
     bus.control(act("flatten", "forged-4"))
-    rules = ["FORGED_CONTROL"] * 4
+    bus.control(act("enable", "forged-5", scope="strategy", target="momentum"))
+    bus.control(act("adopt", "forged-6", scope="account", target="X1"))
+    rules = ["FORGED_CONTROL"] * 6
     view = worker.until(lambda view: [alert["rule"] for alert in view["alerts"]] == rules)
     assert view["configuration"] == 1
     assert {alert["severity"] for alert in view["alerts"]} == {"critical"}
@@ -164,7 +215,7 @@ def test_forged_loosening_on_the_bus_is_refused_and_alarms_and_a_signed_one_is_t
     assert worker.ask(op="status")["configuration"] == 3
     worker.stop()
 
-    assert sum(alert.rule == "FORGED_CONTROL" for alert in alerts(paths)) == 4
+    assert sum(alert.rule == "FORGED_CONTROL" for alert in alerts(paths)) == 6
     reader = JournalReader(paths.journal / "execution")
     found = replay(reader, reader.last_seq())
     assert found["ok"], found["first_difference"]

@@ -10,6 +10,7 @@ from worker_station import FEED
 from engine.output import Output
 from events.codec import decode_payload
 from events.journal import JournalSyncFailed, JournalWriteFailed
+from worker.brokers.port import BrokerTimeoutError, BrokerUnavailableError
 from worker.calls import Calls
 from worker.guard import Guard
 from worker.kill import Kill
@@ -52,6 +53,30 @@ def test_the_guard_cancels_where_the_trading_thread_hangs(working, monkeypatch):
     guard.close()
     working.core.kill_requested()
     assert not working.core.machine.engine.open_orders()
+
+
+@pytest.mark.parametrize("error", [BrokerUnavailableError, BrokerTimeoutError, RuntimeError])
+def test_the_guard_lives_on_where_the_broker_does_not_answer(working, monkeypatch, error):
+    guard, broker = Guard(working.core), working.core.machine.broker
+    asked, ask, waits = [], broker.working, threading.Event()
+    monkeypatch.setattr("worker.guard.PATIENCE_S", 0.0)  # the trading thread is this one, and it hangs
+
+    def working_orders():
+        asked.append(1)
+        if len(asked) <= 3:
+            raise error("no answer")
+        waits.set()
+        return ask()
+
+    monkeypatch.setattr(broker, "working", working_orders)
+    guard.start()
+    working.switch.request(kill(), "socket")
+    assert waits.wait(10), "the guard asked once and never again"
+    until = time.monotonic() + 10
+    while ask() and time.monotonic() < until:
+        time.sleep(0.01)
+    guard.close()
+    assert not ask()
 
 
 def test_an_order_withdrawn_by_the_guard_is_not_filled_by_the_next_slice(working):

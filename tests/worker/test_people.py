@@ -9,8 +9,10 @@ import pytest
 from worker_station import code, configuration, configure_event, feed_entries, seal
 
 from audit.files import write_file
+from controlroom.supervisor import enable, external
 from events.codec import decode_payload
 from events.reader import JournalReader
+from events.types import OrderEvent
 from worker.onetime import Codes
 from worker.release import make_entry
 
@@ -167,6 +169,16 @@ def test_no_drill_over_a_kill_or_another_drill_or_without_a_configuration(paths,
     assert worker.ask(op="status")["killed"] == ["all"]
 
 
+def test_a_drill_is_refused_while_a_flatten_runs_that_its_kill_would_end(paths, bus, worker):
+    active(bus, worker)
+    worker.trading._server._handlers._calls.ask(
+        lambda: worker.trading._core.machine.engine.control.flattening.append("symbol:SYMA")
+    ).result(20)
+    assert "being flattened" in kill(worker, drill=True)["reason"]
+    view = worker.ask(op="status")
+    assert (view["killed"], view["state"]) == ([], "ACTIVE")
+
+
 def test_a_halt_during_a_drill_outlives_it(paths, bus, worker):
     active(bus, worker)
     held = kill(worker, drill=True, hold=True)
@@ -178,3 +190,67 @@ def test_a_halt_during_a_drill_outlives_it(paths, bus, worker):
     assert worker.ask(op="drill_over", request_id=held["request_id"])["lifted"]
     view = worker.ask(op="status")
     assert (view["killed"], view["state"]) == ([], "HALTED")
+
+
+# --- the same from a shell --------------------------------------------------------------------------------------------
+
+
+def typed(main, paths, *arguments):
+    file = paths.secrets / "typed"
+    write_file(file, b"right\n")
+    person = ("--password-file", str(file), "--code", code(paths), "--data-dir", str(paths.root))
+    return main([*arguments, *person])
+
+
+def test_a_strategy_that_was_flattened_is_enabled_from_a_shell_and_that_ends_its_flatten(paths, bus, worker, capsys):
+    active(bus, worker)
+    seal(paths)
+    person = {"user": "operator", "password": "right", "code": code(paths), "reason": "leaving"}
+    assert worker.ask(op="flatten", scope="strategy", target="momentum", **person)["ok"]
+    worker.until(lambda view: view["strategies"]["momentum"]["state"] == "off")
+    assert typed(enable.main, paths, "nobody", "--reason", "its data are right") == 1
+    assert "Not enabled: target 'nobody' is not a strategy" in capsys.readouterr().err
+    assert typed(enable.main, paths, "momentum", "--reason", " ") == 2
+    assert "enable: --reason is empty" in capsys.readouterr().err
+    assert typed(enable.main, paths, "momentum", "--reason", "its data are right") == 0
+    assert capsys.readouterr().out == "momentum is enabled; a flatten of it has ended.\n"
+    worker.until(lambda view: view["strategies"]["momentum"]["state"] != "off")
+    worker.stop()
+    event = journaled(paths, "ControlEvent")[-1]
+    assert (event.action, event.scope, event.target, event.actor) == ("enable", "strategy", "momentum", "operator")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "state", "action"),
+    [("adopt", "ACCEPTED", "adopt"), ("ignore", "EXTERNAL", "ignore"), ("flatten", "CANCELED", "flatten_external")],
+)
+def test_what_becomes_of_an_external_order_is_said_from_a_shell(paths, bus, worker, capsys, wanted, state, action):  # noqa: PLR0917
+    active(bus, worker)
+    seal(paths)
+    for close in feed_entries(2)[:2]:
+        bus.send_close(close)
+    worker.until(lambda view: view["counts"]["slices"] == 2)
+    broker = worker.trading._core.machine.broker
+    broker._book["X1"] = OrderEvent(
+        engine_ns=1, order_id="X1", state="ACCEPTED", symbol="SYMA", side="BUY", lots=10, filled_lots=0, type="LIMIT",
+        limit_ticks=100, stop_ticks=None, time_in_force="GTC", expires_ns=None, lots_by_strategy={},
+        expected_price=1.0,
+    )  # fmt: skip
+    worker.trading._server._handlers._calls.ask(worker.trading._core.reconcile).result(20)
+    assert typed(external.main, paths, wanted, "X9", "--reason", "by hand") == 1
+    assert "Order X9 stays as it was: target 'X9' is no external order" in capsys.readouterr().err
+    assert typed(external.main, paths, wanted, "", "--reason", "by hand") == 2
+    assert typed(external.main, paths, wanted, "X1", "--reason", "by hand") == 0
+    assert capsys.readouterr().out == f"Order X1 {external.SAID[wanted]}.\n"
+    worker.stop()
+    assert journaled(paths, "ControlEvent")[-1].action == action
+    assert [order.state for order in journaled(paths, "OrderEvent") if order.order_id == "X1"][-1] == state
+
+
+def test_both_commands_say_when_the_worker_is_away(paths, capsys):
+    seal(paths)
+    assert typed(enable.main, paths, "momentum", "--reason", "r") == 1
+    assert typed(external.main, paths, "adopt", "X1", "--reason", "r") == 1
+    said = capsys.readouterr().err
+    assert "Not enabled: " in said
+    assert "Order X1 stays as it was: " in said

@@ -1,8 +1,11 @@
 """Whose password releases the kill."""
 
 import msgspec
+import pyotp
 import pytest
+from worker_station import SECRET
 
+from worker.onetime import Codes, Device
 from worker.release import TRIES, WINDOW_S, Passwords, ReleaseRefusedError, make_entry
 
 
@@ -78,3 +81,34 @@ def test_parameters_beyond_memory_refuse_instead_of_failing(file):
 
 def test_two_entries_of_one_password_differ():
     assert make_entry("same").hash != make_entry("same").hash
+
+
+def test_a_right_password_without_a_code_gives_no_further_guesses_at_the_code(file, tmp_path):
+    passwords = Passwords(file, Clock(), codes=Codes(tmp_path / "codes.json"))
+    for _ in range(TRIES - 1):
+        refusal(passwords, code="000000")
+    passwords.verify("operator", "correct horse", "all clear")
+    assert "try again" not in refusal(passwords, code="000000")
+    assert "try again" in refusal(passwords, code="000000")
+    assert "try again" in refusal(passwords)
+
+
+def test_a_right_code_starts_the_count_anew(file, tmp_path):
+    codes = tmp_path / "codes.json"
+    codes.write_bytes(msgspec.json.encode({"operator": Device(secret=SECRET, since_ns=1)}))
+    codes.chmod(0o600)
+    passwords = Passwords(file, Clock(), codes=Codes(codes))
+    for _ in range(TRIES - 1):
+        refusal(passwords, password="guess")
+    passwords.verify("operator", "correct horse", "all clear", pyotp.TOTP(SECRET).now())
+    assert "try again" not in refusal(passwords, password="guess")
+    passwords.verify("operator", "correct horse", "all clear")
+
+
+@pytest.mark.parametrize("guesser", ["second", "nobody"])
+def test_nobodys_wrong_tries_close_it_to_another(file, guesser):
+    passwords = Passwords(file, Clock())
+    for _ in range(TRIES):
+        refusal(passwords, user=guesser, password="guess")
+    assert "try again" in refusal(passwords, user=guesser, password="guess")
+    passwords.verify("operator", "correct horse", "all clear")
