@@ -66,17 +66,15 @@ def test_coins_have_a_phase_a_day():
 
 
 @pytest.mark.parametrize(
-    ("calendar", "instant", "occurrences"),
+    ("calendar", "instant", "session"),
     [
-        ("XNYS", at("2019-02-11 16:00"), ["refit_calibrators:XNYS:2019-02-11", "refit_covariance:XNYS:2019-02-11"]),
-        ("XNYS", at("2019-02-11 09:30"), []),
-        ("24/7", at("2022-01-02", "UTC"), ["refit_calibrators:24/7:2022-01-01", "refit_covariance:24/7:2022-01-01"]),
+        ("XNYS", at("2019-02-11 16:00"), "XNYS:2019-02-11"),
+        ("XNYS", at("2019-02-11 09:30"), ""),
+        ("24/7", at("2022-01-02", "UTC"), "24/7:2022-01-01"),
     ],
 )
-def test_calibrators_and_covariance_are_refitted_after_a_session(calendar, instant, occurrences):
+def test_everything_fitted_is_refitted_after_a_session(calendar, instant, session):
     due = jobs_due(calendar, phase_at(calendar, instant))
-    assert [job.occurrence for job in due if job.name == "refit_calibrators"] == occurrences
-    assert [job.occurrence for job in due if job.name == "refit_slippage"] == [
-        occurrence.replace("refit_calibrators", "refit_slippage") for occurrence in occurrences
-    ]
+    jobs = ("refit_calibrators", "refit_slippage", "refit_covariance") if session else ()
+    assert [job.occurrence for job in due] == [f"{job}:{session}" for job in jobs]
     assert all(job.wait for job in due)
