@@ -136,7 +136,7 @@ def breakers(*, tripped: bool = False) -> list[dict[str, Any]]:
     said = {"released_by": "zoë", "released_ns": at - 160 * 60 * SECOND, "reason": "checked with the broker"}
     fell, lost = (0.0289, 0.0271) if tripped else (0.0062, 0.0)
     found = [
-        breaker("DRAWDOWN", "account", "WARNING", fell, limits.drawdown_warning),
+        breaker("DRAWDOWN", "account", "WARNING", fell, limits.drawdown_warning, **said if tripped else {}),
         breaker("DRAWDOWN", "account", "REDUCING", fell, limits.drawdown_reducing),
         breaker("DRAWDOWN", "account", "HALTED", fell, limits.drawdown_halted),
         breaker("DAILY_LOSS", "account", "REDUCING", lost, limits.daily_loss, **acted),
