@@ -23,8 +23,10 @@ from engine.decisions import (
 )
 from engine.orders import Terms
 from engine.state import State
-from risk.checks import VALUE, above, check_numbers
+from risk.checks import QUANTITY, VALUE, above, check_numbers, raises_exposure
 from risk.var_limit import begin
+
+LARGE = (1 << VALUE) | (1 << QUANTITY)
 
 
 @njit(cache=True)
@@ -100,11 +102,19 @@ def judge_price(state: State, i: int, terms: Terms, now_ns: int) -> int:
     for ticks in (terms.limit_ticks, terms.stop_ticks):
         if ticks is not None:
             mask |= price_denials(state, i, net, ticks, now_ns)
+    if mask & LARGE and abs(net) == 1 and not _raises_reserved(row, net):
+        mask &= ~LARGE  # as at the market: what no order could be small enough for could never be left
     if mask != ALLOWED:
         state.masks[i] = mask
         release(state, i, 1 if net > 0 else -1, (wanted,))
         row["last_decided_ns"] = 0
     return mask
+
+
+def _raises_reserved(row: Any, net: int) -> bool:
+    """Whether an order that is reserved already could raise its symbol's position."""
+    bought, sold = int(row["working_buy"]) - max(net, 0), int(row["working_sell"]) - max(-net, 0)
+    return bool(raises_exposure(int(row["lots"]), bought, sold, net))
 
 
 def price_denials(state: State, i: int, net: int, ticks: int, now_ns: int) -> int:

@@ -160,6 +160,24 @@ def test_a_start_changes_neither_limits_nor_operators_that_people_have_set(two, 
     assert "version 2 holds" in said.getvalue()
 
 
+def test_a_start_changes_nothing_that_limits_hang_on_and_says_so(two, paths):
+    source = {"feed": "simulated", "label": "SIMULATED", "detail": "seed 2", "interval_s": 60}
+    (paths.run / "run.json").write_text(json.dumps({"source": source, "instruments": []}))
+    paths.settings.write_text(
+        "[account]\ninitial_cash = 9e6\n[black_swan]\nmove = 50.0\n[disk]\nhalted_bytes = 1\n[costs]\nfee_bps = 3.5\n"
+    )
+    before = msgspec.json.decode(ConfigurationVersion.objects.first().content, type=Configuration).settings
+    said = StringIO()
+    call_command("configure", operators=1, stdout=said)
+    newest = msgspec.json.decode(ConfigurationVersion.objects.first().content, type=Configuration)
+    assert newest.version == 2
+    after = newest.settings
+    assert (after.account, after.black_swan, after.disk) == (before.account, before.black_swan, before.disk)
+    assert after.costs.fee_bps == 3.5  # what nobody signs for is the file's
+    for section in ("account", "black_swan", "disk"):
+        assert f"{section}: version 1 holds, not {paths.settings.name}" in said.getvalue()
+
+
 def test_wrong_codes_make_the_next_try_wait(two, paths):
     client = Client()
     client.force_login(two[0])
@@ -284,6 +302,35 @@ def test_an_account_that_has_just_changed_cannot_approve_for_a_day(two, paths, w
         User.objects.filter(pk=bob.pk).update(**{what: timezone.now() - timedelta(hours=25)})
         bob.refresh_from_db()
         assert approvals.approve(approval_id=asked.pk, actor=bob, proof=proof(bob)).state == State.APPROVED
+
+
+@pytest.mark.parametrize("what", ["date_joined", "roles_changed_at", "password_set_at"])
+def test_who_asked_counts_as_an_approver_only_once_old_enough(two, what):
+    ada, bob = two
+    asked = ask(ada)
+    User.objects.filter(pk=ada.pk).update(**{what: timezone.now() - timedelta(hours=23)})
+    with pytest.raises(PermissionDenied, match="ada, who asked, is too new"):
+        approvals.approve(approval_id=asked.pk, actor=bob, proof=proof(bob))
+    asked.refresh_from_db()
+    assert asked.state == State.REQUESTED
+    assert ConfigurationVersion.objects.count() == 1
+    User.objects.filter(pk=ada.pk).update(**{what: timezone.now() - timedelta(hours=25)})
+    assert approvals.approve(approval_id=asked.pk, actor=bob, proof=proof(bob)).state == State.APPROVED
+
+
+@pytest.mark.parametrize("lost", ["oversight", "active"])
+def test_the_yes_of_one_who_lost_oversight_or_the_account_counts_no_more(two, lost):
+    ada, bob = two
+    asked = ask(ada)
+    if lost == "active":
+        User.objects.filter(pk=ada.pk).update(is_active=False)
+    else:
+        ada.groups.clear()
+    with pytest.raises(PermissionDenied):
+        approvals.approve(approval_id=asked.pk, actor=bob, proof=proof(bob))
+    asked.refresh_from_db()
+    assert asked.state == State.REQUESTED
+    assert ConfigurationVersion.objects.count() == 1
 
 
 def test_first_run_accounts_may_approve_on_their_first_day(two):

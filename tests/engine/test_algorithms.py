@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from engine.engine import Engine
 from engine.snapshot import pack
-from tests.engine.desk import FREE, TINY_TICK, Desk, in_state, instrument, of_type
+from tests.engine.desk import DAY_NS, FREE, MINUTE_NS, START_NS, TINY_TICK, Desk, in_state, instrument, of_type
 
 QUIET = {"no_trade_band": 0.1, "price_collar": 1.0}
 TWAP = {"algorithm": "twap", "slices": 4, "horizon_minutes": 4.0}
@@ -75,6 +75,13 @@ def test_twap_sends_equal_parts_at_equal_times_and_keeps_the_rest_reserved():
     assert made.lots() == 1000
     assert made.engine.state.parents == {}
     made.check_books()
+
+
+def test_what_the_close_leaves_no_time_for_goes_to_the_market_at_once():
+    late = START_NS + DAY_NS - 30 * MINUTE_NS
+    _, outputs = begun(TWAP | {"horizon_minutes": 240.0}, at_ns=late)
+    assert sent(outputs) == [1000]
+    assert of_type(outputs, "ParentEvent") == []
 
 
 def test_a_bar_that_was_missing_is_made_up_for():

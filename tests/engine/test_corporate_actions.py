@@ -65,6 +65,14 @@ def test_a_split_multiplies_lots_and_divides_prices_and_no_money_moves() -> None
     assert float(desk.row()["sigma"]) == pytest.approx(0.0, abs=1e-12), "a split is no return"
 
 
+def test_a_split_scales_the_average_volume_that_orders_are_sliced_by() -> None:
+    desk = holding(("momentum", 0.5))
+    before = float(desk.row()["volume_average"])
+    assert before > 0
+    take(desk, action(numerator=7))
+    assert float(desk.row()["volume_average"]) == pytest.approx(7 * before)
+
+
 def test_fractions_of_a_lot_are_settled_in_cash_at_the_mark() -> None:
     desk = holding(("momentum", 0.3337), ("bullish", 0.2221))
     before, lots = desk.account, desk.lots()

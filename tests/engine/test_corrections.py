@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine import execution
 from engine.engine import Engine
 from engine.ledger import fee_micro
-from events.types import FillEvent
+from events.types import BrokerEvent, FillEvent
 from tests.engine.desk import Desk, in_state, of_type
 
 COSTS = {"fee_bps": 1.0, "half_spread_bps": 0.0, "impact_eta": 0.0, "volume_share": 1.0}
@@ -161,3 +162,29 @@ def test_lots_cash_and_fees_are_those_of_the_surviving_executions_whatever_came_
                  (("realised", 1), ("realised_rest", 1), ("basis", -1), ("basis_rest", -1)))  # fmt: skip
     assert profit == pytest.approx(-(paid + fees) / 1e6, rel=1e-12, abs=1e-6)
     desk.check_books()
+
+
+@pytest.mark.parametrize("act", ["adopt", "flatten_external"])
+@pytest.mark.parametrize("lots", [300, 700])
+@pytest.mark.parametrize(("kind", "truly"), [("BUST", 0), ("CORRECTION", 200)])
+def test_what_an_adopted_order_had_filled_can_be_taken_back_or_corrected(act, lots, kind, truly) -> None:
+    """Its fill came while it was nobody's; a strategy has it since."""
+    desk, order = ready(("momentum", 1.0))
+    strange = msgspec.structs.replace(execution.order_event(order_of(desk), desk.now_ns), order_id="X1", lots=700)
+    desk.broker(order.order_id, "CANCELED")
+    desk.engine.on_order_event(
+        BrokerEvent(broker="paper", order_id="X1", kind="EXTERNAL", broker_ns=desk.now_ns, order=strange)
+    )
+    say(desk, strange, "a", lots, 100.0)
+    (ack,) = of_type(desk.control(act, "account", "X1"), "ControlAck")
+    assert ack.accepted
+    desk.check_books()
+    assert (desk.lots(), sum(held["lots"] for held in desk.engine.state.books[:, 0])) == (lots, lots)
+    say(desk, strange, "b", max(truly, 1), 100.0, kind=kind, amends="a")
+    assert (desk.lots(), sum(held["lots"] for held in desk.engine.state.books[:, 0])) == (truly, truly)
+    desk.check_books()
+
+
+def order_of(desk: Desk) -> Any:
+    (found,) = desk.engine.state.orders.values()
+    return found

@@ -4,7 +4,8 @@ import pytest
 
 from engine.configuration import SettingsError, check_settings
 from engine.engine import Engine
-from tests.engine.desk import FREE, TINY_TICK, Desk, instrument, settings
+from engine.gate import price_denials
+from tests.engine.desk import FREE, TINY_TICK, Desk, in_state, instrument, settings
 
 COSTS = FREE | {"fee_bps": 1.0}
 
@@ -76,3 +77,24 @@ def test_rates_that_cannot_be_are_refused(rates) -> None:
 def test_fees_that_cannot_be_are_refused(fees) -> None:
     with pytest.raises(SettingsError, match=r"costs\.fees entry 1"):
         check_settings(settings(costs={"fees": fees}), "test")
+
+
+@pytest.mark.parametrize(("most", "said"), [(100_000.0, "INTENT"), (20_000.0, "RISK_DENIED")])
+def test_a_limit_orders_value_is_judged_in_the_accounts_money(most, said) -> None:
+    desk = Desk(
+        instrument("AAA", tick=TINY_TICK), instrument("SAP", currency="EUR", tick=TINY_TICK),
+        instrument("EURUSD", asset_class="fx", tradable=False), costs=COSTS, rates={"EUR": "EURUSD"},
+        orders={"type": "LIMIT"}, limits={"max_order_value": most},
+    )  # fmt: skip
+    desk.want("momentum", "SAP", 0.5)
+    (order,) = in_state(desk.slice({"SAP": 100.0, "EURUSD": 0.5}), said)
+    assert (order.lots, order.type) == (1250, "LIMIT")  # 125,000 euros are 62,500 dollars
+
+
+@pytest.mark.parametrize(("rate", "denied"), [(0.5, False), (2.0, True)])
+def test_a_price_alone_is_judged_in_the_accounts_money(rate, denied) -> None:
+    desk = europe()
+    desk.slice({"SAP": 100.0, "EURUSD": rate})
+    state = desk.engine.state
+    found = price_denials(state, state.universe.index["SAP"], 5000, round(100.0 / TINY_TICK), desk.now_ns)
+    assert bool(found) is denied  # 500,000 euros, of which an order's 500,000 dollars at the most are half or double

@@ -177,3 +177,27 @@ def test_a_breaker_in_maintenance_acts_at_the_resumption() -> None:
 def test_maintenance_is_of_the_whole_station(held) -> None:
     ack = of_type(held.control("maintenance", "symbol", "AAA"), "ControlAck")[0]
     assert ack.reason == "scope symbol cannot be in maintenance; allowed are all and account"
+
+
+def test_a_station_that_was_flattened_in_maintenance_resumes_halted_and_buys_nothing_back(held) -> None:
+    held.control("maintenance")
+    held.control("flatten")
+    flat(held)
+    assert held.lots("AAA") == 0
+    held.control("resume_maintenance")
+    assert held.state == "HALTED"
+    assert in_state(flat(held, 3), "INTENT") == []
+    assert (held.lots("AAA"), held.lots("BBB")) == (0, 0)
+
+
+def test_a_strategy_that_is_enabled_again_is_flattened_no_longer() -> None:
+    desk = Desk("AAA", "BBB", costs=FREE | {"volume_share": 0.0001})
+    desk.want("momentum", "AAA", 0.4)
+    for _ in range(3):
+        desk.slice(PRICES)
+    desk.control("flatten", "strategy", "momentum")
+    assert desk.engine.control.flattening == ["strategy:momentum"]
+    desk.control("enable", "strategy", "momentum")
+    assert desk.engine.control.flattening == []
+    assert [order for order in in_state(flat(desk, 3), "INTENT") if order.purpose == "flatten"] == []
+    assert desk.lots("AAA") > 0

@@ -6,11 +6,15 @@ import msgspec
 import numpy as np
 import pytest
 
+from engine import breakers, execution
 from engine.decisions import portfolio
 from engine.engine import Engine
 from engine.messages import may_cancel, may_modify
 from engine.vetoes import VETO_BARS
+from events.codec import decode_payload, encode_payload
 from events.types import ModelEvent
+from risk.breakers import HALTED
+from risk.checks import VALUE
 from risk.var_limit import begin, value_at_risk
 from tests.engine.desk import ALMOST, DAY_NS, FREE, MINUTE_NS, NO_SWANS, START_NS, Desk, configure, in_state, of_type
 
@@ -211,6 +215,7 @@ def test_the_view_tells_the_value_at_risk_that_the_next_order_would_be_judged_by
         ({"covariance": [[1e-4, 1e-5, 0.0], [2e-5, 1e-4, 0.0], [0.0, 0.0, 1e-4]]}, "symmetric"),
         ({"covariance": [[0.0, 0.0, 0.0]] * 3}, "positive definite"),
         ({"through": "yesterday"}, "ISO date"),
+        ({"through": "2022-01-03"}, "yet to come"),  # it would be young for ever
     ],
 )
 def test_what_is_no_covariance_is_refused_in_a_sentence_and_changes_nothing(change, said) -> None:
@@ -316,3 +321,35 @@ def test_targets_that_turn_wait_for_a_cancels_token_but_a_kill_asks_nobody() -> 
     cancels["tokens"], cancels["tokens_ns"] = 0.0, desk.now_ns + DAY_NS
     assert desk.engine.open_orders()
     assert in_state(desk.control("kill"), "PENDING_CANCEL")
+
+
+def test_a_later_word_takes_back_a_covariance_that_waits_for_a_later_instant() -> None:
+    desk = Desk("AAA", "BBB", costs=FREE)
+    desk.slice({"AAA": 100.0})
+    now, newer = desk.now_ns, FITTED | {"covariance": [[5e-4, 0.0, 0.0], [0.0, 1e-4, 0.0], [0.0, 0.0, 5e-4]]}
+    assert desk.engine.on_model(covariance(FITTED, now + 3 * MINUTE_NS)) == []
+    assert desk.engine.on_model(covariance(newer, now + 2 * MINUTE_NS)) == []
+    for _ in range(4):
+        desk.slice({"AAA": 100.0})
+    assert desk.engine.state.guards.covariance.tolist() == [[5e-4, 0.0], [0.0, 5e-4]]
+
+
+# --- numbers that JSON lacks ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_denial_and_an_alert_of_no_finite_number_can_be_recorded(value) -> None:
+    desk = Desk("AAA")
+    desk.slice({"AAA": 100.0})
+    state, guards = desk.engine.state, desk.engine.state.guards
+    state.wants[0], state.masks[0] = 0, 1 << VALUE
+    state.wants[0, state.rows["momentum"]] = 1
+    state.values[0], state.limits_met[0] = value, value
+    denied = execution.deny(state, 0, desk.now_ns)
+    guards.of_symbols[0]["rule"], guards.of_symbols[0]["level"] = 1, HALTED
+    guards.of_symbols[0]["value"] = guards.of_symbols[0]["limit"] = value
+    tripped = breakers.after_mark(desk.engine.control, state, 0, 1, desk.now_ns)
+    assert in_state(denied, "RISK_DENIED")
+    assert [alert.severity for alert in of_type(tripped, "RiskAlert")] == ["critical"]
+    for output in denied + tripped:
+        assert decode_payload(output.type, encode_payload(output.payload)) == output.payload

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.types import MarketSlice, TimerEvent
-from tests.engine.desk import FREE, MINUTE_NS, Desk, bar, in_state
+from tests.engine.desk import FREE, MINUTE_NS, Desk, bar, configure, in_state, of_type
 
 SYMBOLS = ("AAA", "BBB", "CCC")
 LIMITS = {"max_position": 0.3, "max_strategy": 0.2, "max_gross": 0.6, "max_net": 0.4, "max_order_value": 150_000.0}
@@ -154,3 +155,32 @@ def test_a_strategy_can_use_its_whole_limit_at_one_instant() -> None:
     desk.slice({"AAA": 100.0, "BBB": 50.0})
     assert desk.held("momentum", "AAA") * 100 == pytest.approx(137_500, abs=200)
     assert desk.held("momentum", "BBB") * 50 == pytest.approx(60_000, abs=200)
+
+
+@pytest.mark.parametrize("orders", [{}, {"type": "LIMIT"}])
+@pytest.mark.parametrize("side", [1, -1])
+def test_what_is_worth_more_than_an_order_may_be_leaves_lot_by_lot_and_nothing_is_added(orders, side) -> None:
+    desk = Desk("AAA", costs=FREE, limits={"no_trade_band": 0.0}, orders=orders)
+    desk.want("momentum", target=0.02 * side)
+    desk.slice({"AAA": 100.0})
+    desk.slice({"AAA": 100.0})
+    held = desk.lots()
+    assert held * side > 3
+    limits = msgspec.structs.replace(desk.configuration.settings.limits, max_order_value=5.0)
+    tight = msgspec.structs.replace(desk.configuration.settings, limits=limits)
+    changed = msgspec.structs.replace(desk.configuration, version=2, settings=tight)
+    assert of_type(desk.engine.on_control(configure(changed)), "ControlAck")[0].accepted
+    desk.silence()
+    desk.want("momentum", target=0.04 * side)
+    outputs = desk.slice({"AAA": 100.0})
+    assert {order.reason for order in in_state(outputs, "RISK_DENIED")} == {"MAX_ORDER_VALUE"}
+    assert in_state(outputs, "INTENT") == []
+    desk.want("momentum", target=0.0)
+    sizes = []
+    for _ in range(3):
+        sizes += [order.lots for order in in_state(desk.slice({"AAA": 100.0}), "INTENT")]
+    desk.slice({})
+    assert sizes == [1, 1, 1]
+    desk.slice({"AAA": 100.0})
+    assert (held - desk.lots()) * side >= 3
+    desk.check_books()

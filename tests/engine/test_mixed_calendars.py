@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import compute, parquet
 
-from tests.engine.desk import MINUTE_NS, in_state, of_type
+from events.types import MarketSlice, TimerEvent
+from tests.engine.desk import FREE, MINUTE_NS, Desk, configure, in_state, instrument, of_type
 from tests.engine.tape import Tape, configuration_of, of_files, slices
 
 SHIFT_DAYS = -2201
@@ -124,3 +126,27 @@ def test_phases_follow_each_calendar_half_day_holiday_and_weekend_included(mixed
     after = {at for calendar, phase, at in entered if calendar == "XNYS" and phase != "market"}
     assert {ns("2015-12-23 21:00"), ns("2015-12-24 18:00"), ns("2015-12-28 21:00")} <= after
     assert {calendar for calendar, _, _ in entered} == {"XNYS", "24/7"}
+
+
+@pytest.mark.parametrize("financing", [0.0, 300.0])
+def test_a_calendar_that_nobody_follows_any_more_is_due_no_more_and_the_new_one_begins(financing) -> None:
+    desk = Desk("AAA", costs=FREE | {"financing_bps": financing}, at_ns=ns("2022-01-03 00:00"))
+    desk.slice({"AAA": 100.0})
+    moved = msgspec.structs.replace(
+        desk.configuration, version=2, instruments=[instrument("AAA", exchange="XNYS", calendar="XNYS")]
+    )
+    assert of_type(desk.engine.on_control(configure(moved)), "ControlAck")[0].accepted
+    desk.silence()
+    entered, close_ns = [], ns("2022-01-05 15:00")
+    for at_ns in (desk.now_ns + MINUTE_NS, close_ns):
+        for _ in range(100):
+            instant = desk.engine.due(at_ns)
+            if instant is None:
+                break
+            entered += of_type(desk.engine.on_timer(TimerEvent(instant_ns=instant)), "PhaseEvent")
+        assert desk.engine.due(at_ns) is None, "the old calendar's edge is due for ever"
+        entered += of_type(
+            desk.engine.on_slice(MarketSlice(feed="test", position="0-0", close_ns=at_ns, bars=[])), "PhaseEvent"
+        )
+    assert {event.calendar for event in entered} == {"XNYS"}
+    assert ("market", ns("2022-01-05 14:30")) in {(event.phase, event.engine_ns) for event in entered}

@@ -176,6 +176,27 @@ def test_a_table_that_comes_later_takes_over_from_the_one_broker_at_the_next_sta
     assert bench.core.machine.reconciled
 
 
+@pytest.mark.parametrize("cash", [1_500_000.0, 990_000.0])
+@pytest.mark.parametrize("table", [{}, TWO])
+def test_what_is_paid_in_or_out_leaves_the_station_reconciled(tmp_path, table, cash):
+    """The money on paper lies at the first broker: the others' is nothing before and after."""
+    bench = Bench(tmp_path)
+    bench.core.apply(Output("ControlEvent", "controlroom", configure_event(routed_by(table))))
+    bench.core.reconcile()
+    bench.trade(3)
+    given = routed_by(table, version=2)
+    account = msgspec.structs.replace(given.settings.account, initial_cash=cash)
+    paid = msgspec.structs.replace(given, settings=msgspec.structs.replace(given.settings, account=account))
+    bench.core.apply(Output("ControlEvent", "controlroom", configure_event(paid)))
+    assert bench.core.machine.configuration.version == 2
+    bench.core.reconcile()
+    assert bench.core.machine.reconciled
+    assert bench.core.machine.broker.holdings().cash_micro == round(cash * 1e6)
+    bench.core.snapshot()
+    bench.crash()
+    assert bench.core.machine.reconciled
+
+
 def test_a_table_cannot_be_emptied(bench):
     bench.core.apply(Output("ControlEvent", "controlroom", configure_event(routed_by({}, version=2))))
     assert bench.core.machine.configuration.version == 1
