@@ -11,12 +11,13 @@ from market.phases import Phase, phase_at
 
 HOUR_NS = 3_600_000_000_000
 LEAST_NEW_OUTCOMES = 100
-FIRST_FILLS = 200
-LEAST_NEW_FILLS = 100
+FIRST_FILLS = LEAST_NEW_FILLS = 500  # a fit takes seconds for which a replay waits; with fewer it learns noise
 GROWTH = 10  # a refit is worth its while when the settled outcomes (of the slippage model: the fills) grew by a tenth
 INTERVALS_S = (3600, 900, 300)  # returns that a covariance may be fitted on before there are enough sessions
 NEEDED_INTRADAY, NEEDED_SESSIONS = 60, 20
 WINDOW = 1260  # sessions
+GROWN, GROWN_DAILY = 20, 4  # parts of the window that are new: bars of days are years in minutes
+DAY_S = 86_400
 LONGEST = WINDOW // 20
 
 
@@ -114,14 +115,16 @@ class Clock:
         """Count a session that has ended; say whether a covariance of the sessions so far could learn something.
 
         First with 20 returns from session to session or 60 within sessions (agents/risk_manager/refit.py), then when
-        the sessions of its window have grown by a twentieth, and before it is older than the rules allow. A bar of the
-        very instant comes after it, so a covariance of daily bars knows the session before.
+        the sessions of its window have grown by a twentieth, of daily bars by a quarter, and before it is older than
+        the rules allow. A bar of the very instant comes after it, so a covariance of daily bars knows the session
+        before.
         """
         if calendar != self.universe.home or not self.traded:
             return False
         self.traded, self.sessions = False, self.sessions + 1
         if self.covariance_at:
-            grown = max(1, min(self.sessions, WINDOW) // 20)
+            parts = GROWN_DAILY if self.universe.interval_s >= DAY_S else GROWN
+            grown = max(1, min(self.sessions, WINDOW) // parts)
             due = self.sessions - self.covariance_at >= min(grown, max(1, oldest - 1))
         else:
             due = self.sessions > NEEDED_SESSIONS or self._intraday(calendar, edge_ns) > NEEDED_INTRADAY

@@ -34,8 +34,12 @@ def run(clock: Clock, first: int, last: int, *, oldest: int = LONGEST, traded: b
     return due
 
 
-def test_twenty_years_of_daily_bars_cost_about_a_hundred_refits():
-    assert 50 < len(run(clock_of(86_400), 0, len(YEARS))) < 200
+def test_twenty_years_of_daily_bars_cost_some_dozens_of_refits():
+    assert 20 < len(run(clock_of(86_400), 0, len(YEARS), oldest=126)) < 80
+
+
+def test_a_year_of_minutes_is_fitted_more_often_than_one_of_days():
+    assert len(run(clock_of(60), 0, 250)) > 2 * len(run(clock_of(86_400), 0, 250))
 
 
 def test_daily_bars_first_need_twenty_returns():
