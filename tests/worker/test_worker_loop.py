@@ -52,7 +52,7 @@ def test_silence_of_a_model_is_said_and_shown(bus, worker, monkeypatch):
     for close in feed_entries(1500):
         bus.send_close(close)
     view = worker.until(lambda view: view["failed"])
-    assert "refit_calibrators" in view["failed"]
+    assert "no model came for refit_" in view["failed"]
     assert view["alerts"][0]["rule"] == "MODEL_SILENT"
     assert not view["source"]["ended"]
 
@@ -146,7 +146,7 @@ def test_orders_that_only_one_side_knows_are_found(bench):
     order = broker.working()[0]
     broker._book["S999999999"] = msgspec.structs.replace(order, order_id="S999999999")
     bench.core.reconcile()
-    assert "does not know: S999999999" in bench.core.machine.projection.latest()["alerts"][0]["message"]
+    assert "S999999999" in bench.core.machine.projection.latest()["alerts"][0]["message"]
     broker._book.clear()
     bench.core.reconcile()
     assert not bench.core.machine.reconciled

@@ -205,11 +205,11 @@ def test_a_replay_waits_for_the_model_that_a_job_was_due_for(paths, bus, worker)
     for close in feed_entries(1500):
         bus.send_close(close)
     answered = set()
-    for _ in range(10):
+    for _ in range(40):
         view = worker.until(lambda view: view["source"]["ended"] or set(view["waiting"]) - answered, seconds=90)
         if view["source"]["ended"]:
             break
-        (occurrence,) = set(view["waiting"]) - answered
+        occurrence = min(set(view["waiting"]) - answered)  # several may be due at a session's close
         slices = view["counts"]["slices"]
         time.sleep(0.2)
         assert worker.ask(op="status")["counts"]["slices"] == slices
