@@ -10,8 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from agents.execution.orders import SPREAD
-from agents.execution.slippage import FEATURES, NAME, SlippageError, SlippageModel, decode, features
+from agents.execution.slippage import FEATURES, NAME, SPREAD, SlippageError, SlippageModel, decode, features
 from engine.engine import Engine
 from events.types import ForecastEvent, ModelEvent, OrderEvent
 

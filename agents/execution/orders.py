@@ -18,8 +18,6 @@ from market.store.port import LifeRow, OrderRow
 
 MICRO = 1e-6
 ENDS = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED"})
-SPREAD = "spread"
-"""The name of the model that every station has: half the spread plus the impact, as the fill model has them."""
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):

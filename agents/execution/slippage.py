@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from agents.execution.orders import SPREAD
-
 NAME = "slippage"
+SPREAD = "spread"
+"""The name of the model that every station has: half the spread plus the impact, as the fill model has them."""
 FEATURES = (
     "side", "size", "sigma_bps", "half_spread_bps", "spread_bps", "minute", "asset_class", "interval_s",
 )  # fmt: skip

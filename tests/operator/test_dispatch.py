@@ -24,6 +24,16 @@ def test_the_trading_path_never_imports_django(command):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_worker_carries_no_database_and_no_estimator():
+    heavy = "{'psycopg', 'questdb', 'pysqlite3', 'pyarrow', 'sklearn', 'onnxruntime', 'exchange_calendars'}"
+    code = (
+        "import sys; sys.path.insert(0, '.'); import worker.process\n"
+        f"sys.exit(sorted({heavy} & {{name.partition('.')[0] for name in sys.modules}}) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("command", PLAIN)
 def test_help_has_an_example(command):
     done = manage(command, "--help")
