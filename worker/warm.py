@@ -12,6 +12,7 @@ import msgspec
 from engine import gate
 from engine.configuration import Configuration, Source, load_settings
 from engine.output import Output
+from events.children import bound_to_us
 from events.types import Bar, BrokerEvent, ControlEvent, MarketSlice, OrderEvent
 from market.instruments import Instrument
 from worker.fingerprint import sources_hash, sources_stamp
@@ -24,7 +25,6 @@ OPEN_NS = 1_549_895_400_000_000_000  # a Monday's session in New York
 MINUTE_NS = 60_000_000_000
 SYMBOLS = ("ONE", "TWO")
 COMPILE_S = 600.0
-DIES_WITH_WORKER = ("setpriv", "--pdeathsig", "KILL", "--")  # a stopped station leaves no compiler behind
 
 
 def warm_up() -> None:
@@ -40,7 +40,7 @@ def warm_up() -> None:
     if mark is None or not mark.exists():
         log.info("compiling the engine: this happens once for each version", extra={"event_type": "compile"})
         done = subprocess.run(
-            [*DIES_WITH_WORKER, sys.executable, "-m", "worker.warm"],
+            bound_to_us([sys.executable, "-m", "worker.warm"]),
             check=False, capture_output=True, text=True, timeout=COMPILE_S,
         )  # fmt: skip
         if done.returncode:

@@ -11,10 +11,10 @@ from agents.execution.fitting import NEEDED, Observation, Request
 from agents.execution.orders import Collector, ExecutedOrder
 from agents.execution.slippage import FEATURES, SlippageModel
 from agents.settled import JournalBehindError
+from events.children import bound_to_us
 from events.reader import JournalReader
 
 FIT_S = 50.0  # a replay waits 60 s for the word
-DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")  # a stopped station leaves no fit behind
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -82,7 +82,7 @@ def refit(journal: Path, *, through_seq: int, version: int, fitted_through_ns: i
 
 def _run(request: bytes) -> bytes:
     done = subprocess.run(
-        [*DIES_WITH_US, sys.executable, "-m", "agents.execution.fitting"],
+        bound_to_us([sys.executable, "-m", "agents.execution.fitting"]),
         input=request, capture_output=True, check=False, timeout=FIT_S, cwd=ROOT,
     )  # fmt: skip
     if done.returncode:

@@ -13,9 +13,8 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from controlroom.supervisor.directory import write_atomically
 from controlroom.supervisor.programs import Program
+from events.children import bound_to_named, bound_to_us, naming_itself
 from events.paths import DataPaths
-
-DIES_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 HEADER = """[unix_http_server]
 file={socket}
@@ -64,7 +63,7 @@ def configuration(paths: DataPaths, programs: Iterable[Program]) -> str:
     inside = socket.parent == paths.run.absolute()
     parts = [HEADER.format(socket=f"run/{socket.name}" if inside else socket)]
     for program in programs:
-        command = _escaped(shlex.join((*DIES_WITH_PARENT, *program.command)))
+        command = _escaped(shlex.join(bound_to_named(program.command)))
         parts.append(PROGRAM.format(name=program.name, command=command, wait=max(1, round(program.stop_wait_s))))
     return "".join(parts)
 
@@ -89,7 +88,7 @@ class Daemon:
         """
         file = paths.run / "supervisord.conf"
         write_atomically(file, configuration(paths, programs))
-        command = [*DIES_WITH_PARENT, sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(file)]
+        command = bound_to_us(naming_itself([sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(file)]))
         errors = os.memfd_create("supervisord-errors")
         process = subprocess.Popen(
             command, env=env, cwd=paths.root, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,

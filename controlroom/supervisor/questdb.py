@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from controlroom.supervisor.daemon import DIES_WITH_PARENT
 from controlroom.supervisor.errors import BadInputError, Parser, complain
 from controlroom.supervisor.options import ROOT
 from controlroom.supervisor.probes import questdb_answers
 from controlroom.supervisor.questdb_server import fetch_jar, java_command, need_java, prepare
 from controlroom.supervisor.stop import StopRequest
+from events.children import bound_to_us
 from events.paths import DataPaths
 from market.store.questdb.address import address_file
 
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     except BadInputError as error:
         return complain(error)
     stop = StopRequest()
-    server = subprocess.Popen([*DIES_WITH_PARENT, *java_command(paths, jar)], stdin=subprocess.DEVNULL)
+    server = subprocess.Popen(bound_to_us(java_command(paths, jar)), stdin=subprocess.DEVNULL)
     try:
         return _watch(paths, server, stop, f"QUESTDB_URL=http://{address.user}:PASSWORD@{address.host}:"
                       f"{address.http_port}?pg={address.pg_port}")  # fmt: skip

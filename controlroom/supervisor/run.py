@@ -13,7 +13,6 @@ from audit.keys import create_missing
 from controlroom.supervisor import console, questdb_server, until_done
 from controlroom.supervisor.compiled import cache_directory
 from controlroom.supervisor.console import Console
-from controlroom.supervisor.daemon import DIES_WITH_PARENT
 from controlroom.supervisor.describe import describe
 from controlroom.supervisor.directory import DataDirectory, check_port, write_atomically
 from controlroom.supervisor.errors import BadInputError, complain
@@ -22,6 +21,7 @@ from controlroom.supervisor.programs import environment, reached, table
 from controlroom.supervisor.station import LOOK_S, InterruptedStartError, Station
 from controlroom.supervisor.stop import StopRequest
 from controlroom.supervisor.tls import prepare
+from events.children import TOOL
 from events.embedded import EmbeddedServerError
 from events.paths import DataPaths
 from market.store.port import StoreUnavailableError
@@ -46,10 +46,8 @@ def main(argv: list[str]) -> int:
 
 
 def _check_host() -> None:
-    if shutil.which(DIES_WITH_PARENT[0]) is None:
-        raise BadInputError(
-            f"{DIES_WITH_PARENT[0]} is not on this host; install the package util-linux (2.33 or newer)"
-        )
+    if shutil.which(TOOL) is None:
+        raise BadInputError(f"{TOOL} is not on this host; install the package util-linux (2.33 or newer)")
 
 
 def _run(options: RunOptions, description: dict[str, Any], directory: DataDirectory) -> int:

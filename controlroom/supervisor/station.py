@@ -10,12 +10,13 @@ from pathlib import Path
 
 from controlroom.environment import database_name
 from controlroom.supervisor.console import Console
-from controlroom.supervisor.daemon import DIES_WITH_PARENT, Daemon
+from controlroom.supervisor.daemon import Daemon
 from controlroom.supervisor.errors import BadInputError
 from controlroom.supervisor.options import ROOT
 from controlroom.supervisor.programs import Program
 from controlroom.supervisor.stop import StopRequest
 from controlroom.supervisor.watch import Watch
+from events.children import bound_to_us
 from events.paths import DataPaths
 
 LOOK_S = 0.15
@@ -99,7 +100,7 @@ class Station:
         return [program.name for program in self._programs if program.after == after]
 
     def _prepare_database(self, env: dict[str, str]) -> subprocess.Popen[bytes]:
-        command = [*DIES_WITH_PARENT, sys.executable, "-m", "controlroom.supervisor.database"]
+        command = bound_to_us([sys.executable, "-m", "controlroom.supervisor.database"])
         with (self.paths.logs / "database.out").open("wb") as log:
             return subprocess.Popen(
                 command, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,

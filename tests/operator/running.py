@@ -58,6 +58,15 @@ def wait_for(condition, seconds=60.0, what="the condition"):
     raise AssertionError(f"{what} did not come true within {seconds} s")
 
 
+def wait_for_end(data_dir, seconds=60.0):
+    """Wait until no process of this data directory is left; on failure name those that are."""
+    until = time.monotonic() + seconds
+    while left := processes_of(data_dir):
+        if time.monotonic() > until:
+            raise AssertionError(f"left after {seconds} s: {[(each.status(), each.cmdline()) for each in left]}")
+        time.sleep(0.05)
+
+
 def unused_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

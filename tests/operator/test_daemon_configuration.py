@@ -5,6 +5,7 @@ from supervisor.options import ServerOptions
 
 from controlroom.supervisor.daemon import configuration
 from controlroom.supervisor.programs import Program
+from events.children import bound_to_named
 from events.paths import DataPaths
 
 
@@ -24,7 +25,7 @@ def test_supervisor_reads_back_every_path_and_argument(short_dir, monkeypatch, n
 
     (group,) = options.process_group_configs
     (process,) = group.process_configs
-    assert shlex.split(process.command) == ["setpriv", "--pdeathsig", "KILL", "--", "/bin/echo", str(root), "two words"]
+    assert shlex.split(process.command) == bound_to_named(["/bin/echo", str(root), "two words"])
     assert process.stdout_logfile == "logs/worker.out"
     assert (process.stopwaitsecs, process.autostart) == (4, False)
     (server,) = options.server_configs

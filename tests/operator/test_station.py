@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from tests.operator.running import manage, processes_of, unused_port, wait_for
+from tests.operator.running import manage, processes_of, unused_port, wait_for, wait_for_end
 
 pytestmark = pytest.mark.station
 
@@ -113,7 +113,7 @@ def test_kill_9_of_the_supervisor_leaves_nothing(start, victim):
         # a child that it has forked and that has not become its program yet looks the same: the oldest is it
         os.kill(min(found, key=lambda process: process.create_time()).pid, signal.SIGKILL)
     station.process.communicate(timeout=20)
-    wait_for(lambda: not processes_of(station.data_dir), 10, "the end of every process")
+    wait_for_end(station.data_dir)
     assert station.process.returncode == (-signal.SIGKILL if victim == "run" else 1)
 
 
