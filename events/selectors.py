@@ -45,6 +45,11 @@ def request_named(request_id: str) -> Outbox | None:
     return Outbox.objects.filter(request_id=request_id).first()
 
 
+def is_done(*, request_id: str) -> bool:
+    """Return whether the worker has done what was asked for under this id."""
+    return Outbox.objects.filter(request_id=request_id).exclude(done_at=None).exists()
+
+
 def unanswered(*, limit: int) -> list[Outbox]:
     """Return the rows on the bus that nobody has acknowledged and whose reader sends no answer, oldest first."""
     sent = Outbox.objects.filter(acknowledged_at=None).exclude(published_at=None).exclude(entry="")

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Max
 
 from events.actions import in_turn, put
 from events.actors import STATION, Actor
+from events.selectors import is_done
 from events.streams import CONTROL_AUDIT, CONTROL_WORKER
 from events.types import ControlEvent, RiskAlert
 from risk.models import ConfigurationVersion, RiskReport, VarSnapshot
@@ -18,6 +20,7 @@ from risk.selectors import current_configuration
 
 Sign = Callable[[ControlEvent, int], str]
 PERMISSION = "access.change_configuration"
+CONFIGURE = "configure"
 KEPT_SNAPSHOTS = 100_000  # ten weeks of minutes
 AGENT = "risk_manager"
 
@@ -42,7 +45,7 @@ def create_configuration(
     current = current_configuration()
     if current is not None and build(current.version).decode() == current.content:
         return current
-    version = current.version + 1 if current else 1
+    version = (ConfigurationVersion.objects.aggregate(newest=Max("version"))["newest"] or 0) + 1
     content = build(version)
     made = ConfigurationVersion.objects.create(
         version=version,
@@ -61,7 +64,22 @@ def create_configuration(
 
 def request_of(version: int) -> str:
     """Return the request id with which a person's change goes to the worker."""
-    return f"configure-{version}"
+    return f"{CONFIGURE}-{version}"
+
+
+def note_answer(*, request_id: str, taken: bool, answer: str) -> None:
+    """Note whether the worker took the version that a person asked for: on a refused one nobody may build.
+
+    Another request's id changes nothing, and so does a refusal of what was taken before.
+    """
+    name, _, version = request_id.rpartition("-")
+    if name != CONFIGURE or not version.isdecimal():
+        return
+    asked = ConfigurationVersion.objects.filter(version=int(version))
+    if taken:
+        asked.update(refused="")
+    elif not is_done(request_id=request_id):
+        asked.update(refused=answer or "refused")
 
 
 def send_configuration(*, version: ConfigurationVersion, request_id: str) -> None:

@@ -14,6 +14,9 @@ class ConfigurationVersion(models.Model):
     actor = models.CharField(max_length=150)
     reason = models.CharField(max_length=500)
     signature = models.TextField(blank=True, help_text="of the approvals key, where it loosens (worker/approvals.py)")
+    refused = models.TextField(
+        blank=True, help_text="why the worker did not take it, in its words; nothing is built on it then"
+    )
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:

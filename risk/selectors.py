@@ -89,8 +89,8 @@ def has_report(occurrence: str) -> bool:
 
 
 def current_configuration() -> ConfigurationVersion | None:
-    """Return the newest version, None before the first run."""
-    return ConfigurationVersion.objects.order_by("-version").first()
+    """Return the newest version that the worker has not refused, None before the first run."""
+    return ConfigurationVersion.objects.filter(refused="").order_by("-version").first()
 
 
 def configuration_history(*, limit: int = 50) -> list[ConfigurationVersion]:

@@ -14,7 +14,7 @@ from events.bus import Entry
 from events.codec import CodecError, decode_envelope, decode_payload, encode_payload
 from events.streams import CONTROL_WORKER
 from events.types import ControlAck, ControlEvent, Envelope, JobDue, ModelEvent
-from risk.actions import send_configuration
+from risk.actions import note_answer, send_configuration
 from risk.selectors import current_configuration
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ def _control(entry: Entry, message: Envelope) -> None:
 def _acknowledged(_entry: Entry, message: Envelope) -> None:
     ack: ControlAck = decode_payload("ControlAck", message.payload)
     acknowledge(ack=ack)
+    note_answer(request_id=ack.request_id, taken=ack.accepted, answer=ack.reason)
     acknowledged(request_id=ack.request_id, accepted=ack.accepted, answer=ack.reason)
 
 

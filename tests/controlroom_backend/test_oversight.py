@@ -22,12 +22,17 @@ from controlroom.access.models import Approval, User
 from controlroom.access.operators import operators
 from controlroom.access.permissions import OVERSIGHT, STRATEGY_DEVELOPER
 from controlroom.pages.oversight_actions import change_limits
+from controlroom.relay.incoming import handle
 from engine.configuration import Configuration, Source, load_settings
 from events.actions import acknowledge
+from events.bus import Entry
+from events.codec import envelope
 from events.models import Outbox
+from events.streams import WORKER_EVENTS
 from events.types import ControlAck, ControlEvent
 from risk.actions import create_configuration
 from risk.models import ConfigurationVersion
+from risk.selectors import current_configuration
 from tests.controlroom_backend.conftest import PASSWORD, code_of
 from worker.approvals import Approved, Gate
 
@@ -202,6 +207,27 @@ def test_one_person_tightens_at_once(two, paths):
     page = client.get("/limits/").content.decode()
     assert "requested: version 2" in page
     assert "not acknowledged yet" in page
+
+
+def test_nothing_is_built_on_a_version_that_the_worker_refused(two, paths):
+    def answered(version, *, accepted, reason=""):
+        ack = ControlAck(
+            engine_ns=0, request_id=f"configure-{version}", action="configure", accepted=accepted, reason=reason
+        )
+        handle(Entry(WORKER_EVENTS, "1-0", envelope("ControlAck", "worker", ack, time.time_ns())))
+
+    client = signed_in(two[0], paths, step=False)
+    client.post("/limits/change", {"max_gross": "0.5", "reason": "calmer"})
+    answered(2, accepted=False, reason="the settings do not hold")
+    assert "refused: the settings do not hold" in client.get("/limits/").content.decode()
+    client.post("/limits/change", {"max_net": "0.9", "reason": "calmer"})
+    newest = ConfigurationVersion.objects.first()
+    limits = msgspec.json.decode(newest.content, type=Configuration).settings.limits
+    assert (newest.version, limits.max_gross, limits.max_net) == (3, 1.0, 0.9)
+
+    answered(3, accepted=True)
+    answered(3, accepted=False, reason="somebody repeated it on the bus")
+    assert current_configuration().version == 3
 
 
 def test_two_people_loosen_and_the_worker_accepts_exactly_that(two, paths):
