@@ -87,6 +87,7 @@ class Collector:
         self.instruments: dict[str, Instrument] = {}
         self.currency = ""
         self._marks: dict[str, float] = {}
+        self._fills: dict[str, list[FillEvent]] = {}
         self._parents: dict[str, ParentEvent] = {}
         self._parent_ends: dict[str, float] = {}
         self._takes: dict[str, Callable[[Any], None]] = {
@@ -178,9 +179,10 @@ class Collector:
 
     def _fill(self, fill: FillEvent) -> None:
         order = self.orders.get(fill.order_id)
-        if order is None or any(fill.execution_id == each.execution_id for each in order.executions):
-            return
-        order.executions = [*order.executions, execution_of(fill, self._units(fill.symbol))]
+        if order is not None:
+            told = self._fills.setdefault(fill.order_id, [])
+            told.append(fill)
+            order.executions = [execution_of(each, self._units(fill.symbol)) for each in surviving(told)]
 
     def _forecast(self, event: ForecastEvent) -> None:
         order = self.orders.get(event.order_id)
@@ -192,6 +194,26 @@ class Collector:
         self._parents[event.parent_id] = event
         if event.state != "WORKING":
             self._parent_ends[event.parent_id] = self._marks.get(event.symbol, event.expected_price)
+
+
+def surviving(told: Iterable[FillEvent]) -> list[FillEvent]:
+    """Return what a broker's words on one order leave: each execution as last corrected, none that was busted.
+
+    A repeated word counts once, whatever order they come in; an amendment of what is not here says nothing yet.
+    """
+    words: dict[str, FillEvent] = {}
+    for fill in told:
+        words.setdefault(fill.execution_id, fill)
+    last: dict[str, FillEvent] = {}
+    for fill in sorted(words.values(), key=lambda each: (each.broker_ns, each.kind != "FILL")):
+        root: FillEvent | None = fill
+        for _ in words:  # a chain is no longer than the words: a broker whose corrections name one another ends too
+            if root is None or root.kind == "FILL":
+                break
+            root = words.get(root.amends)
+        if root is not None and root.kind == "FILL":
+            last[root.execution_id] = fill
+    return [fill for fill in last.values() if fill.kind != "BUST"]
 
 
 def execution_of(fill: FillEvent, units: float) -> Execution:
@@ -244,10 +266,12 @@ def of_store(order: OrderRow, life: Iterable[LifeRow], *, units: float, end_pric
         state=order.state,
         end_price=end_price,
     )
+    told: list[FillEvent] = []
     for row in life:
         if row.type == "FillEvent":
-            made.executions.append(execution_of(decode_payload(row.type, row.payload.encode()), units))
+            told.append(decode_payload(row.type, row.payload.encode()))
         elif row.type == "ForecastEvent":
             event: ForecastEvent = decode_payload(row.type, row.payload.encode())
             made.forecast_bps, made.model, made.features = event.forecast_bps, event.model, event.features
+    made.executions = [execution_of(fill, units) for fill in surviving(told)]
     return made

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.execution import main as command
-from agents.execution.orders import ExecutedOrder, Execution, collect_journal, of_store
+from agents.execution.orders import ExecutedOrder, Execution, collect_journal, of_store, surviving
 from agents.execution.shortfall import PARTS, by_strategy, estimate, expected_and_obtained, report, shortfall, table
+from events.types import FillEvent
 from market.store.port import LifeRow, OrderRow
 from tests.worker.worker_station import Bench
 
@@ -42,6 +43,28 @@ def test_a_sale_that_nobody_took_lost_the_fall():
     loss = shortfall(order(side=-1, end=48.0))
     assert (loss.total, loss.opportunity) == (200.0, 200.0)
     assert [loss.delay, loss.drift, loss.cost, loss.fees] == [0.0, 0.0, 0.0, 0.0]
+
+
+def said(execution_id, kind="FILL", amends="", lots=10, at=1):
+    return FillEvent(
+        broker="paper", execution_id=execution_id, order_id="S1", broker_ns=at, symbol="A", side="BUY", lots=lots,
+        price_micro=50_000_000, fee_micro=0, reference_price=50.0, kind=kind, amends=amends,
+    )  # fmt: skip
+
+
+@given(st.permutations(range(8)))
+def test_only_what_truly_happened_counts_whatever_order_it_is_told_in(order_told):
+    words = [
+        said("a"), said("a"), said("b"), said("c"),
+        said("a2", "CORRECTION", "a", 8, 2), said("a3", "CORRECTION", "a2", 7, 3), said("b2", "BUST", "b", at=2),
+        said("lost", "BUST", "never seen"),
+    ]  # fmt: skip
+    left = surviving([words[k] for k in order_told])
+    assert sorted((fill.execution_id, fill.lots) for fill in left) == [("a3", 7), ("c", 10)]
+
+
+def test_corrections_that_name_one_another_are_nothing():
+    assert surviving([said("x", "CORRECTION", "y"), said("y", "CORRECTION", "x"), said("z", "BUST", "z")]) == []
 
 
 prices = st.floats(1.0, 1000.0)
