@@ -55,10 +55,8 @@ def pytest_collection_modifyitems(config, items):
     """Leave out what needs absent market data; put first what starts a station or a browser, the longest chain."""
     if not data_folder().is_dir():
         without = [item for item in items if item.get_closest_marker("realdata")]
-        if without and os.environ.get("CI") == "true":
-            raise pytest.UsageError(
-                f"STATION_DATA = {data_folder()} is no folder; with CI=true {len(without)} tests need it"
-            )
+        if without and os.environ.get("STATION_DATA"):
+            raise pytest.UsageError(f"STATION_DATA = {data_folder()} is no folder; {len(without)} tests need it")
         items[:] = [item for item in items if item not in without]
         config.hook.pytest_deselected(items=without)
         config.stash[LEFT_OUT].extend(item.location[0] for item in without)

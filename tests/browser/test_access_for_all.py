@@ -66,18 +66,19 @@ def test_axe_finds_nothing_on_plain_pages(context: BrowserContext, stage: Stage,
     trouble.expected("404")
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (1366, 768), (1920, 1080)])
 @pytest.mark.parametrize("path", PAGES)
-def test_no_page_scrolls_sideways(page: Page, stage: Stage, path: str, size: tuple[int, int]) -> None:
-    page.set_viewport_size({"width": size[0], "height": size[1]})
+def test_no_page_scrolls_sideways(page: Page, stage: Stage, path: str) -> None:
     page.goto(f"{stage.url}{path}")
     expect(page.locator("body")).to_have_attribute("data-link", "live")
-    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    cut = page.evaluate(
-        """[...document.querySelectorAll('header.top > *')]
-        .filter(one => one.getBoundingClientRect().right > innerWidth).length"""
-    )
-    assert (wide, cut) == (0, 0)
+    for width, height in ((1920, 1080), (1366, 768), (1280, 720)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function("width => innerWidth === width", arg=width)
+        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        cut = page.evaluate(
+            """[...document.querySelectorAll('header.top > *')]
+            .filter(one => one.getBoundingClientRect().right > innerWidth).length"""
+        )
+        assert (width, wide, cut) == (width, 0, 0)
 
 
 @pytest.mark.parametrize("path", PAGES)
