@@ -23,6 +23,7 @@ from tests.browser import recorded, scripted
 ROOT = Path(__file__).resolve().parents[2]
 USER, PASSWORD = "operator", "a-long-enough-password-1"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"  # of the operator's one-time code device
+START_S = 120.0  # of a web process on a busy machine
 
 
 def free_port() -> int:
@@ -83,7 +84,8 @@ class Stage:
             "controlroom.asgi:application",
         ]
         self.web = self._spawn(command, "web")
-        for _ in range(200):
+        until = time.monotonic() + START_S
+        while time.monotonic() < until:
             try:
                 urllib.request.urlopen(f"{self.url}/healthz", timeout=2).close()  # noqa: S310  our own server
             except OSError:
