@@ -22,7 +22,7 @@ from worker.onetime import NAME as CODES
 from worker.onetime import Device
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0  # of a machine that is busy; Celery alone takes half a minute to find a server again
 
 
 def until(condition: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> object:
