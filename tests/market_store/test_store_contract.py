@@ -7,7 +7,7 @@ import uuid
 import msgspec
 import pysqlite3 as sqlite3
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from events.paths import DataPaths
@@ -324,6 +324,8 @@ def test_pages_are_together_exactly_the_events_asked_for_newest_first(recorded, 
         looked_at=st.sampled_from([1, 7, 60, 61]),
         seconds=st.sampled_from([0, 9]),
     )
+    @example(asked=EventFilter(text="nowhere"), size=16, looked_at=1, seconds=9)  # every piece is one time
+    @example(asked=EventFilter(text="note"), size=1, looked_at=1, seconds=0)
     def holds(asked, size, looked_at, seconds):
         expected = sorted(
             (row for row in EVENTS if asked_for(row, asked)),

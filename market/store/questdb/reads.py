@@ -61,7 +61,7 @@ def search(client: Client, filters: EventFilter, span: Span, after: str | None, 
     """Return a page of events with a text, newest first, looking through so many records of the rest of the filter."""
     listing = queries.EVENTS
     wanted = cut(("ts", *listing.ties), after, limit, descending=True)
-    bound = span if wanted.values is None else span.narrowed(end_ns=wanted.values[0] + 1)
+    bound = span if wanted.values is None else span.narrowed(end_ns=_still_unseen(*wanted.values[:2]))
     floor = _nth_time(client, listing.table, bound, event_queries.LOOKED_AT, descending=True)
     text = filters.text or ""
     found = _rows(
@@ -77,6 +77,14 @@ def search(client: Client, filters: EventFilter, span: Span, after: str | None, 
     if floor is None or floor == EARLIEST_NS:
         return Page(rows, None)
     return Page(rows, page_key([floor, "", 0]), looked_to_ns=floor)  # all of that time was looked at
+
+
+def _still_unseen(ts_ns: int, writer: str) -> int:
+    """Return the end of what is behind a page's key: a key without a writer says that all of its time was looked at.
+
+    Counted once more, as many records of one time as are looked through at once would lead to the same key for ever.
+    """
+    return ts_ns + 1 if writer else ts_ns
 
 
 def every(client: Client, listing: Listing[Row]) -> Iterator[Row]:
