@@ -127,11 +127,25 @@ def release(state: State, i: int, side: int, parts: tuple[dict[str, int], ...], 
     state.universe.symbols[i]["working_buy" if side > 0 else "working_sell"] -= sign * abs(net)
 
 
+def _draw_on_change(order: Order, lots: int) -> None:
+    """Move lots that an unanswered change asks for to the order: what executes beyond it is of them, and reserved so.
+
+    The broker has changed the order already; only its word is still on the way.
+    """
+    asked = [abs(left) for left in order.extra.values()]
+    sizes = share_out(max(0, min(lots, sum(asked))), asked, asked)
+    for name, size in zip(list(order.extra), sizes, strict=True):
+        order.extra[name] -= order.signed * size
+        for held in (order.residual, order.lots_by_strategy):
+            held[name] = held.get(name, 0) + order.signed * size
+
+
 def _fill_shares(order: Order, lots: int, side: int) -> tuple[dict[str, int], dict[str, int]]:
     """Take a fill's lots from the strategies' residuals, pro rata; lots beyond the order go to the first of them.
 
     Returns both, signed: what the order was for, and what came beyond it.
     """
+    _draw_on_change(order, lots - sum(map(abs, order.residual.values())))
     names = list(order.residual) or list(order.lots_by_strategy)
     if not names:  # an order of nobody here: its fills change the net position alone
         return {}, {}

@@ -66,8 +66,10 @@ def answered(state: State, order: Order, event: BrokerEvent, now_ns: int) -> lis
     i = state.universe.index[order.symbol]
     if event.kind == "UPDATED":
         _become(state, order, change, i)
-    elif order.extra:
+    else:
         release(state, i, order.signed, (order.extra,))
+        # a bust may have given back what had executed of the lots that are refused now
+        _waive(state, order, sum(map(abs, order.residual.values())) - max(0, order.lots - order.filled_lots), i)
     order.extra = {}
     if order.filled_lots >= order.lots:
         return execution.move(state, order, "FILLED", now_ns, event.reason)
@@ -82,14 +84,19 @@ def _become(state: State, order: Order, change: Change, i: int) -> None:
         order.residual[name] = order.residual.get(name, 0) + lots
         order.lots_by_strategy[name] = order.lots_by_strategy.get(name, 0) + lots
     lots = max(change.lots, order.filled_lots)  # what was filled meanwhile cannot be taken back
-    fewer = order.lots - lots
-    if fewer > 0:
-        gone = _shares(order, -fewer)
-        for name, less in gone.items():
-            order.residual[name] += less
-            order.lots_by_strategy[name] += less
-        release(state, i, order.signed, ({name: -less for name, less in gone.items()},))
+    _waive(state, order, order.lots - lots, i)
     order.lots, order.limit_ticks, order.stop_ticks = lots, change.limit_ticks, change.stop_ticks
+
+
+def _waive(state: State, order: Order, fewer: int, i: int) -> None:
+    """Take lots that nobody waits for any more out of the order and out of what is reserved; none where <= 0."""
+    if fewer <= 0:
+        return
+    gone = _shares(order, -fewer)
+    for name, less in gone.items():
+        order.residual[name] += less
+        order.lots_by_strategy[name] += less
+    release(state, i, order.signed, ({name: -less for name, less in gone.items()},))
 
 
 def _shares(order: Order, more: int) -> dict[str, int]:

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.engine import Engine
-from events.types import BrokerEvent, Change
+from events.types import BrokerEvent, Change, FillEvent
 from tests.engine.desk import FREE, Desk, in_state
 
 
@@ -80,6 +80,39 @@ def test_a_fill_of_the_whole_order_waits_for_the_answer_to_its_increase(desk) ->
     assert reserved(desk) == 600
     assert in_state(answer(desk, order, "UPDATE_REJECTED"), "FILLED")
     assert reserved(desk) == 0
+    desk.check_books()
+
+
+@pytest.mark.parametrize(("kind", "left"), [("UPDATED", 350), ("UPDATE_REJECTED", 0)])
+def test_what_executes_beyond_the_order_comes_out_of_the_lots_that_are_asked_for(desk, kind, left) -> None:
+    order = works(desk)
+    desk.slice({"AAA": 100.0})
+    desk.engine.on_change(order.order_id, Change(lots=2600, limit_ticks=9900, stop_ticks=None))
+    desk.fill(order, 1500)
+    desk.fill(order, 750, execution="x2")
+    assert reserved(desk) == 350
+    desk.engine = Engine.restore(desk.engine.snapshot())
+    desk.silence()
+    answer(desk, order, kind)
+    assert reserved(desk) == left
+    desk.check_books()
+
+
+@pytest.mark.parametrize(("kind", "left"), [("UPDATED", 1850), ("UPDATE_REJECTED", 1250)])
+def test_a_bust_of_what_executed_beyond_the_order_leaves_what_the_broker_still_works_on(desk, kind, left) -> None:
+    order = works(desk)
+    desk.slice({"AAA": 100.0})
+    desk.engine.on_change(order.order_id, Change(lots=2600, limit_ticks=9900, stop_ticks=None))
+    desk.fill(order, 750)
+    desk.fill(order, 1500, execution="x2")
+    desk.engine.on_fill(FillEvent(
+        broker="paper", execution_id="bust", order_id=order.order_id, broker_ns=desk.engine.now_ns, symbol="AAA",
+        side="BUY", lots=1500, price_micro=100_000_000, fee_micro=0, reference_price=100.0, kind="BUST",
+        amends="x2",
+    ))  # fmt: skip
+    assert reserved(desk) == 1850
+    answer(desk, order, kind)
+    assert reserved(desk) == left
     desk.check_books()
 
 
