@@ -14,7 +14,7 @@ from engine.layout import ACTIVE, HALTED, MAINTENANCE, REDUCING, STATES
 from engine.orders import Order
 from engine.output import Output, finite, say
 from engine.state import State
-from events.types import ControlEvent, RiskAlert
+from events.types import ControlEvent, Quote, RiskAlert
 from risk import black_swan, breakers
 
 if TYPE_CHECKING:
@@ -136,6 +136,28 @@ def _swans(control: "Control", state: State, now_ns: int) -> list[Output]:
     if whole["found_together"]:
         share = float(whole["found_together"]) / max(1, int(whole["known"]))
         outputs += _halt_station(control, state, "SYMBOLS_TOGETHER", share, float(whole["share"]), now_ns)
+    return outputs
+
+
+def spreads(state: State, quotes: list[Quote], now_ns: int) -> list[Output]:
+    """Warn of spreads beyond ten times the usual, once a session and symbol.
+
+    A quote of the session's first instant is of the book before it opened and is not judged.
+    """
+    outputs: list[Output] = []
+    for quote in quotes:
+        i = state.universe.index[quote.symbol]
+        row, own = state.universe.symbols[i], state.guards.swans[i]
+        if not row["session_open_ns"] < quote.ts_ns < row["session_close_ns"]:
+            continue
+        assert quote.bid is not None  # noqa: S101 - narrows the type: a valid quote has both
+        assert quote.ask is not None  # noqa: S101
+        spread, usual = 2.0 * (quote.ask - quote.bid) / (quote.ask + quote.bid), float(own["spread"])
+        if black_swan.widens(own, spread) and own["widened_ns"] != row["session_open_ns"]:
+            own["widened_ns"] = row["session_open_ns"]
+            message = f"the spread of {quote.symbol} is {spread * 1e4:.1f} basis points; {usual * 1e4:.1f} are usual"
+            limit = black_swan.WIDE * usual
+            outputs.append(_alert("SPREAD_WIDE", f"symbol:{quote.symbol}", "warning", spread, limit, now_ns, message))
     return outputs
 
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from agents.calibration import confidence
-from engine import algorithms, answers, corporate, execution, flatten, gate, modify
+from engine import algorithms, answers, breakers, corporate, execution, flatten, gate, modify
 from engine.clock import Clock
 from engine.configuration import Configuration
 from engine.control import Control
@@ -198,6 +198,7 @@ class Engine:
         if state.parents:
             outputs += algorithms.expire(state, now_ns, everything=market.ended)
         if universe.present:
+            outputs += breakers.spreads(state, market.quotes, now_ns)
             outputs += self.control.breakers(state, found, reached, now_ns)
             outputs += self._run_policies(now_ns)
             outputs += self._decide(now_ns, last=market.ended)
@@ -278,14 +279,9 @@ class Engine:
         outputs: list[Output] = []
         for interval, aggregate in state.aggregates.items():
             count = advance(
-                aggregate.buckets,
-                aggregate.interval_ns,
-                now_ns,
-                universe.bars,
-                universe.session_open_ns,
-                universe.session_close_ns,
-                aggregate.closed,
-            )
+                aggregate.buckets, aggregate.interval_ns, now_ns, universe.bars,
+                universe.session_open_ns, universe.session_close_ns, aggregate.closed,
+            )  # fmt: skip
             if count == 0:
                 continue
             for row, present in enumerate(select(aggregate.closed, self._rows)):
@@ -317,15 +313,9 @@ class Engine:
         row["outcomes"] += 1
         row["hits"] += int(hit)
         payload = OutcomeEvent(
-            engine_ns=now_ns,
-            strategy=name,
-            symbol=state.universe.instruments[i].symbol,
-            signal_ns=signal_ns,
-            score=score,
-            direction=int(direction),
-            hit=hit,
-            return_=change,
-        )
+            engine_ns=now_ns, strategy=name, symbol=state.universe.instruments[i].symbol, signal_ns=signal_ns,
+            score=score, direction=int(direction), hit=hit, return_=change,
+        )  # fmt: skip
         return say("OutcomeEvent", payload, name)
 
     def confidence_of(self, s: int, score: float) -> tuple[float | None, str]:

@@ -90,6 +90,13 @@ def session_of_bar(calendar: str, open_ns: int, close_ns: int) -> Session | None
     return known.session(index) if index >= 0 else None
 
 
+def in_session(calendar: str, instants_ns: Int64Array) -> npt.NDArray[np.bool_]:
+    """Return which instants lie in a session (open <= instant < close); the shape is theirs."""
+    known = _all_sessions(calendar)
+    index = np.minimum(np.searchsorted(known.closes_ns, instants_ns, side="right"), len(known) - 1)
+    return np.asarray((known.opens_ns[index] <= instants_ns) & (instants_ns < known.closes_ns[index]))
+
+
 def next_session(calendar: str, instant_ns: int) -> Session:
     """Return the first session that opens after the instant."""
     known = _all_sessions(calendar)

@@ -59,8 +59,9 @@ SWAN = np.dtype(
         ("slow", "f8", (3,)),
         ("pairs", "i8"),
         ("broke_ns", "i8"),  # session of the last correlation break
-        ("spread", "f8"),
+        ("spread", "f8"),  # the usual one of its quotes, a fraction of the middle
         ("spreads", "i8"),
+        ("widened_ns", "i8"),  # session in which a wide one was told last
     ]
 )
 
@@ -313,14 +314,13 @@ def _together(whole: Any, swans: Any, symbols: Any, now_ns: int) -> int:
     return 1
 
 
-@njit(cache=True)
 def widens(own: Any, spread: float) -> bool:
-    """Take a quote's spread (a fraction of the middle); return whether it is ten times what it used to be.
+    """Take a quote's spread (a fraction of the middle); return whether it is beyond ten times what it used to be.
 
-    What is that wide does not become the usual.
+    What is that wide does not become the usual. Not compiled: there is at most a quote a symbol and minute.
     """
-    wide = own.spreads >= SPREADS and spread > WIDE * own.spread
+    wide = bool(own["spreads"] >= SPREADS and spread > WIDE * own["spread"])
     if spread > 0.0 and np.isfinite(spread) and not wide:
-        own.spreads += 1
-        own.spread += (spread - own.spread) / min(own.spreads, SLOW_QUOTES)
-    return bool(wide)
+        own["spreads"] += 1
+        own["spread"] += (spread - own["spread"]) / min(own["spreads"], SLOW_QUOTES)
+    return wide

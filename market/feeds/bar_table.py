@@ -7,6 +7,7 @@ duplicates and rows out of order reach the validator, which refuses and counts t
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,19 @@ FEW_STEPS = 20  # with fewer a symbol's most common step says little: its file's
 
 Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
+
+
+class Timed(Protocol):
+    """Rows of symbols at times."""
+
+    @property
+    def origin(self) -> str: ...
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def symbol(self) -> Int64Array: ...
+    @property
+    def open_ns(self) -> Int64Array: ...
 
 
 @dataclass(frozen=True)
@@ -96,11 +110,11 @@ class BarTable:
                 symbol=names[symbol],
                 open_ns=open_ns,
                 interval_s=interval_s,
-                open=_known(ohlcv[0]),
-                high=_known(ohlcv[1]),
-                low=_known(ohlcv[2]),
-                close=_known(ohlcv[3]),
-                volume=_known(ohlcv[4]),
+                open=known(ohlcv[0]),
+                high=known(ohlcv[1]),
+                low=known(ohlcv[2]),
+                close=known(ohlcv[3]),
+                volume=known(ohlcv[4]),
                 close_ns=close_ns,
                 exchange=names[exchange],
                 data_source=names[data_source],
@@ -126,9 +140,9 @@ def build(feed: str, parts: list[Rows], interval_s: int | None) -> BarTable:
     """
     for part in parts:
         _check_sorted(part)
-    lengths = [_lengths(part, interval_s) for part in parts]
-    _check_one_length(parts, lengths)
-    closes = [_closes(part, length) for part, length in zip(parts, lengths, strict=True)]
+    steps = [lengths(part, interval_s) for part in parts]
+    _check_one_length(parts, steps)
+    closes = [_closes(part, length) for part, length in zip(parts, steps, strict=True)]
     sent = [_sending(part, close) for part, close in zip(parts, closes, strict=True)]
     joined = {
         name: np.concatenate([getattr(part, name) for part in parts])
@@ -147,10 +161,11 @@ def build(feed: str, parts: list[Rows], interval_s: int | None) -> BarTable:
         ohlcv=ohlcv[:, order],
         **{name: column[order] for name, column in joined.items()},
     )
-    return BarTable(feed, ranked, np.concatenate(lengths)[order], np.concatenate(closes)[order], ordered, starts)
+    return BarTable(feed, ranked, np.concatenate(steps)[order], np.concatenate(closes)[order], ordered, starts)
 
 
-def _known(value: float) -> float | None:
+def known(value: float) -> float | None:
+    """Return a number, None for NaN."""
     return value if value == value else None  # noqa: PLR0124 - NaN alone differs from itself
 
 
@@ -159,7 +174,7 @@ def _most_common(steps: Int64Array) -> int:
     return int(values[np.argmax(counts)]) if len(values) else 0
 
 
-def _lengths(part: Rows, given_s: int | None) -> Int64Array:
+def lengths(part: Timed, given_s: int | None) -> Int64Array:
     """Return each row's bar length in seconds: the most common step between its symbol's timestamps."""
     if given_s is not None:
         return np.full(len(part.open_ns), given_s, dtype=np.int64)

@@ -10,6 +10,7 @@ from market.feeds.actions import read_action_events
 from market.feeds.bar_table import BarTable, Rows, build
 from market.feeds.merge import merge
 from market.feeds.port import Batch, FeedError, FeedRequest, Health, Label, SourceDescription
+from market.feeds.quote_table import QuoteRows, QuoteTable
 from market.feeds.stances import read_stances
 from market.instruments import Instrument, has_definition, instrument_for
 
@@ -24,16 +25,19 @@ class KnownFeed:
     """
 
     def __init__(
-        self, name: str, label: Label, parts: list[Rows], request: FeedRequest, paths: tuple[Path, ...] = ()
-    ) -> None:
+        self, name: str, label: Label, parts: list[Rows], request: FeedRequest, *, paths: tuple[Path, ...] = (),
+        quotes: list[QuoteRows] | None = None,
+    ) -> None:  # fmt: skip
         self.name = name
         self._label: Label = label
         self._paths = paths
-        self._detail = ", ".join(part.origin for part in parts)
-        wanted = _wanted(parts, request.symbols, self._detail)
+        origins = [part.origin for part in parts]
+        self._detail = ", ".join(origins + [part.origin for part in quotes or []])
+        wanted = _wanted(parts, request.symbols, ", ".join(origins))
         kept = [part.only(np.isin(part.symbol, wanted)) for part in parts]
         self._table: BarTable = build(name, [part for part in kept if len(part.open_ns)], request.interval_s)
         self._instruments, self._intervals = _instruments(self._table)
+        self._quotes = QuoteTable(name, quotes or [], self._instruments, request.interval_s)
         self._stances: tuple[StanceEvent, ...] = ()
         if request.stances is not None:
             self._stances = read_stances(request.stances, self._intervals, request.strategies)
@@ -45,23 +49,26 @@ class KnownFeed:
     def describe(self) -> SourceDescription:
         """Return what the source holds."""
         undefined = [i.symbol for i in self._instruments if not has_definition(i.symbol, i.exchange)]
-        warning = (
-            f"no definition of {', '.join(undefined)}: the exchange's defaults hold (tick, lot, calendar, currency)"
-        )
+        warnings = []
+        if undefined:
+            defaults = "the exchange's defaults hold (tick, lot, calendar, currency)"
+            warnings.append(f"no definition of {', '.join(undefined)}: {defaults}")
+        if self._quotes.left_out:
+            warnings.append(f"{self._quotes.left_out} quotes outside their symbol's sessions are left out")
         return SourceDescription(
             label=self._label,
             detail=self._detail,
             instruments=self._instruments,
             intervals_s=self._intervals,
             bars=len(self._table),
-            warnings=(warning,) if undefined else (),
+            warnings=tuple(warnings),
         )
 
     def batches(self, from_ordinal: int = 1) -> Iterator[Batch]:
         """Yield everything from an ordinal on."""
         asides: list[CorporateActionEvent | StanceEvent] = [*self._actions, *self._stances]
         asides.sort(key=lambda each: each.effective_from_ns)  # stable: actions first
-        return merge(self.name, self._table.slices(), asides, from_ordinal)
+        return merge(self.name, self._quotes.beside(self._table.slices()), asides, from_ordinal)
 
     def history(self, start_ns: int, end_ns: int) -> Iterator[Bar]:
         """Yield the bars that close in (start_ns, end_ns]."""

@@ -21,7 +21,7 @@ from events import bus, logs
 from events.codec import envelope
 from events.paths import DataPaths
 from events.streams import CONTROL_FEED
-from events.types import Bar, FeedEnd
+from events.types import Bar, FeedEnd, Quote
 from market.feeds.inspect import feed_of_run
 from market.feeds.pacing import Pace, wait_s
 from market.feeds.port import Batch, Feed, FeedError
@@ -104,7 +104,7 @@ class FeedProcess:
     def _encoded(self, batch: Batch) -> list[bytes]:
         agent, now_ns = f"feed:{self._feed.name}", time.time_ns()
         return [
-            envelope("MarketEvent" if isinstance(event, Bar) else type(event).__name__, agent, event, now_ns)
+            envelope("MarketEvent" if isinstance(event, Bar | Quote) else type(event).__name__, agent, event, now_ns)
             for event in batch.events
         ]
 

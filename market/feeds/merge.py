@@ -3,16 +3,25 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from events.types import Bar, CorporateActionEvent, FeedEnd, SliceEnd, StanceEvent
+from events.types import Bar, CorporateActionEvent, FeedEnd, Quote, SliceEnd, StanceEvent
 from market.feeds.port import Batch, FeedPayload
 
 
+def _none() -> list[Quote]:
+    return []
+
+
 class Slice(NamedTuple):
-    """A close with so many bars; ``bars()`` makes them, which a resuming feed never asks for what it has sent."""
+    """A close with so many bars, and quotes before them.
+
+    ``bars()`` and ``shown()`` make them, which a resuming feed never asks for what it has sent.
+    """
 
     close_ns: int
     size: int
     bars: Callable[[], list[Bar]]
+    quotes: int = 0
+    shown: Callable[[], list[Quote]] = _none
 
 
 def merge(
@@ -29,10 +38,10 @@ def merge(
         begun = given
         while given < len(asides) and asides[given].effective_from_ns <= close_ns:
             given += 1
-        events_in_it = given - begun + piece.size + 1
+        events_in_it = given - begun + piece.quotes + piece.size + 1
         bars += piece.size
         if ordinal + events_in_it > from_ordinal:
-            events: list[FeedPayload] = [*asides[begun:given], *piece.bars()]
+            events: list[FeedPayload] = [*asides[begun:given], *piece.shown(), *piece.bars()]
             events.append(SliceEnd(feed=feed, close_ns=close_ns, bars=piece.size))
             yield _rest(Batch(ordinal, close_ns, events, bars), from_ordinal)
         ordinal += events_in_it

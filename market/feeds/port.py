@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from events.types import Bar, CorporateActionEvent, FeedEnd, SliceEnd, StanceEvent
+from events.types import Bar, CorporateActionEvent, FeedEnd, Quote, SliceEnd, StanceEvent
 from market.instruments import Instrument
 
-FeedPayload = Bar | CorporateActionEvent | StanceEvent | SliceEnd | FeedEnd
+FeedPayload = Bar | Quote | CorporateActionEvent | StanceEvent | SliceEnd | FeedEnd
 Label = Literal["SIMULATED", "REPLAY", "SAMPLE", "LIVE"]
 
 
@@ -56,7 +56,7 @@ class SourceDescription:
 
 @dataclass(frozen=True)
 class Batch:
-    """One close: actions and stances that begin by then, its bars in symbol order, its SliceEnd; the last: FeedEnd.
+    """One close: actions and stances that begin by then, quotes, bars in symbol order, its SliceEnd; the last: FeedEnd.
 
     ``first`` is the ordinal of ``events[0]``, counted from 1 over the whole feed; ``bars`` counts the source's bars
     from the beginning through this batch.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from market.calendars import ALWAYS, sessions
 from market.feeds import columns
 from market.feeds.bar_table import Rows
-from market.feeds.replay.reader import read_rows
+from market.feeds.replay.reader import read_bars
 from market.instruments import instrument_for
 
 DAY_NS = 86_400_000_000_000
@@ -71,7 +71,7 @@ def read_panel(paths: Sequence[Path], symbols: Sequence[str], factors: Path | No
 def _closes(paths: Sequence[Path], symbols: Sequence[str]) -> dict[str, tuple[Dates, Float64Array]]:
     """Return each symbol's days, rising, and closes."""
     names: list[str] = []
-    parts = [read_rows(path, names) for path in paths]
+    parts = [read_bars(path, names) for path in paths]
     found: dict[str, tuple[Dates, Float64Array]] = {}
     for symbol in symbols:
         mine = [_of_symbol(part, symbol) for part in parts if symbol in names]

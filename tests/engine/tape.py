@@ -4,7 +4,7 @@ from pathlib import Path
 
 from engine.configuration import Configuration, Settings, Source, load_settings
 from engine.output import Output
-from events.types import Bar, MarketSlice, SliceEnd
+from events.types import Bar, MarketSlice, Quote, SliceEnd
 from market.feeds.port import Feed, FeedRequest
 from market.feeds.replay import feed as replay
 from market.feeds.sample import feed as sample
@@ -24,10 +24,13 @@ def slices(feed: Feed) -> list[MarketSlice]:
     made: list[MarketSlice] = []
     for batch in feed.batches():
         bars = [event for event in batch.events if isinstance(event, Bar)]
+        quotes = [event for event in batch.events if isinstance(event, Quote)]
         for event in batch.events:
             if isinstance(event, SliceEnd):
                 position = f"{batch.first}-0"
-                made.append(MarketSlice(feed=event.feed, position=position, close_ns=event.close_ns, bars=bars))
+                made.append(
+                    MarketSlice(feed=event.feed, position=position, close_ns=event.close_ns, bars=bars, quotes=quotes)
+                )
     return made
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.types import Bar, FeedEnd, SliceEnd, StanceEvent
+from events.types import Bar, FeedEnd, Quote, SliceEnd, StanceEvent
 from market.calendars import session_on
 from market.feeds.inspect import FeedError, describe_run, feed_of_run
 from market.feeds.merge import Slice, merge
@@ -14,6 +14,7 @@ from market.instruments import Instrument
 from market.validation import DUPLICATE, LATE, OUT_OF_ORDER, Validator
 
 MINUTE_NS = 60_000_000_000
+QUOTES = ("ts", "sym", "bid_c", "bid_sz", "ask_c", "ask_sz")
 
 
 def bar_row(stamp, symbol="AAPL", close=10.0):
@@ -42,6 +43,34 @@ def test_slices_are_by_close_then_symbol_and_end_with_slice_end(make, tmp_path):
     first = pd.Timestamp(minute(0)).value
     assert closes == [first + n * MINUTE_NS for n in (1, 2, 3, 5)]  # the missing minute stays missing
     assert events[-1] == FeedEnd(feed="replay", bars=8, last_close_ns=closes[-1])
+
+
+def test_a_quote_is_sent_with_the_slice_that_begins_as_it_stands(make, tmp_path):
+    bars = make.csv(tmp_path / "a.csv", [bar_row(minute(n)) for n in range(4)])
+    times = ["2019-02-11T14:28:00Z", "2019-02-11T14:29:00Z", minute(0), minute(1), minute(3)]
+    rows = [(time, "AAPL", 9.99, 100 * n, "nan" if n == 3 else 10.01, 50) for n, time in enumerate(times)]
+    quotes = make.csv(tmp_path / "q.csv", rows, QUOTES)
+    description, events = events_of(make, f"replay:{quotes},{bars}")
+    assert [type(event) for event in events] == [
+        Quote, Bar, SliceEnd, Quote, Bar, SliceEnd, Quote, Bar, SliceEnd, Bar, SliceEnd, FeedEnd
+    ]  # fmt: skip
+    first = pd.Timestamp(minute(0)).value
+    assert [(each.ts_ns - first, each.bid_size, each.ask) for each in events if isinstance(each, Quote)] == [
+        (0, 100.0, 10.01), (MINUTE_NS, 200.0, 10.01), (2 * MINUTE_NS, 300.0, None)
+    ]  # fmt: skip
+    assert description["source"]["detail"] == "a.csv, q.csv"
+    assert description["bars"] == events[-1].bars == 4
+    assert description["warnings"] == ["1 quotes outside their symbol's sessions are left out"]
+
+
+def test_a_resumed_feed_sends_the_same_quotes(make, tmp_path):
+    bars = make.csv(tmp_path / "a.csv", [bar_row(minute(n), symbol) for symbol in "AB" for n in range(6)])
+    rows = [(minute(n), symbol, 9.0, 1, 11.0, 1) for symbol in "BA" for n in range(5)]
+    feed = feed_of_run(describe_run(make.options(f"replay:{bars},{make.csv(tmp_path / 'q.csv', rows, QUOTES)}")))
+    whole = [event for batch in feed.batches() for event in batch.events]
+    assert sum(isinstance(event, Quote) for event in whole) == 10
+    for start in range(1, len(whole) + 1):
+        assert [event for batch in feed.batches(start) for event in batch.events] == whole[start - 1 :]
 
 
 @pytest.mark.parametrize("stamp", [
@@ -135,8 +164,11 @@ def bad_files(folder, make):
     make.csv(folder / "backwards.csv", good[::-1])
     make.csv(folder / "weekly.csv", [bar_row(day) for day in ("2019-02-04", "2019-02-11", "2019-02-18")])
     make.csv(folder / "hours.csv", [bar_row(f"2019-02-11T{hour}:00:00Z") for hour in range(14, 20)])
-    quotes = ("ts", "sym", "bid_o", "bid_h", "bid_l", "bid_c", "bid_sz", "ask_c")
-    make.parquet(folder / "quotes.parquet", [(pd.Timestamp(minute(0)), "AAPL", 1.0, 1.0, 1.0, 1.0, 5, 1.0)], quotes)
+    for name, symbol, columns in (
+        ("quotes", "AAPL", QUOTES), ("lame", "AAPL", QUOTES[:-1]), ("foreign", "MSFT", QUOTES),
+    ):  # fmt: skip
+        rows = [(pd.Timestamp(minute(n)), symbol, 1.0, 5, 1.0, 5)[: len(columns)] for n in range(3)]
+        make.parquet(folder / f"{name}.parquet", rows, columns)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +192,9 @@ def bad_files(folder, make):
         ("replay:D/one.csv", "give --interval SECONDS"),
         ("replay:D/backwards.csv", "is not sorted by time"),
         ("replay:D/weekly.csv", "the most common step of AAPL is 604800 s"),
-        ("replay:D/quotes.parquet", "holds quotes"),
+        ("replay:D/quotes.parquet", "holds quotes .* and no bars; name the bars too"),
+        ("replay:D/whole.parquet,D/lame.parquet", "has no column ask_sz; quotes need"),
+        ("replay:D/whole.parquet,D/foreign.parquet", "has quotes of MSFT, none of which has bars"),
         ("replay:D/whole.parquet,D/hours.csv", "has bars of 60 s in whole.parquet and of 3600 s in hours.csv"),
         ("replay:D/whole.parquet,D/whole.parquet", "names a file twice"),
         ("replay:", "must name files"),

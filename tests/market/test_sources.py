@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from events.types import Bar, SliceEnd
+from events.types import Bar, Quote, SliceEnd
 from market.feeds.inspect import FeedError, describe_run, feed_of_run
 from market.instruments import Instrument
 from market.validation import GAP, Validator
@@ -116,6 +116,27 @@ def test_files_that_hold_no_bars_say_so(make, station_data):
         for path in station_data.glob(pattern):
             with pytest.raises(FeedError, match=sentence):
                 describe_run(make.options(f"replay:{path}"))
+
+
+@pytest.mark.realdata
+def test_real_quotes_stand_beside_their_bars(make, station_data):
+    files = ",".join(str(station_data / f"us_min1_{kind}lean_2008-2023_days.parquet") for kind in ("", "quotes_"))
+    description = describe_run(make.options(f"replay:{files}"))
+    assert (description["bars"], description["warnings"]) == (
+        21252, ["9118 quotes outside their symbol's sessions are left out"]
+    )  # fmt: skip
+    validator = Validator(Instrument(**instrument) for instrument in description["instruments"])
+    last_close = at_the_close = quotes = 0
+    for batch in feed_of_run(description).batches():
+        for event in batch.events:
+            if isinstance(event, Quote):
+                assert validator.check_quote(event, last_close) is None
+                quotes += 1
+                at_the_close += event.ts_ns == last_close
+            elif isinstance(event, SliceEnd):
+                assert event.bars == sum(isinstance(each, Bar) for each in batch.events)
+                last_close = event.close_ns
+    assert (quotes, at_the_close) == (15024, 14882)
 
 
 @pytest.mark.realdata

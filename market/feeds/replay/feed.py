@@ -1,9 +1,11 @@
-"""`replay:A,B`: Parquet and CSV files, merged by close, then symbol."""
+"""`replay:A,B`: Parquet and CSV files of bars, merged by close, then symbol; files of quotes beside them."""
 
 from pathlib import Path
 
+from market.feeds.bar_table import Rows
 from market.feeds.known import KnownFeed
 from market.feeds.port import Feed, FeedError, FeedRequest
+from market.feeds.quote_table import QuoteRows
 from market.feeds.replay.reader import read_rows
 
 NAME = "replay"
@@ -39,4 +41,10 @@ def open_feed(request: FeedRequest) -> Feed:
     paths = tuple(Path(part) for part in normalise(request.argument).split(","))
     names: list[str] = []
     parts = [read_rows(path, names) for path in paths]
-    return KnownFeed(NAME, "REPLAY", parts, request, paths)
+    bars = [part for part in parts if isinstance(part, Rows)]
+    quotes = [part for part in parts if isinstance(part, QuoteRows)]
+    if not bars:
+        raise FeedError(
+            f"{paths[0]} holds quotes (bid_c, ask_c) and no bars; name the bars too, as {NAME}:BARS.parquet,{paths[0]}"
+        )
+    return KnownFeed(NAME, "REPLAY", bars, request, paths=paths, quotes=quotes)
