@@ -4,6 +4,7 @@ from engine import execution, gate
 from engine.booking import release
 from engine.decisions import ALLOWED, NOTHING
 from engine.ledger import share_out
+from engine.messages import may_modify
 from engine.orders import Order, Terms
 from engine.output import Output, say
 from engine.state import State
@@ -16,8 +17,9 @@ CHANGEABLE = frozenset({"ACCEPTED", "PARTIALLY_FILLED"})
 def request(state: State, order: Order, change: Change, now_ns: int) -> tuple[str, list[Output]]:
     """Ask for an order's change; return why it is refused ("" if it is not) and the PENDING_UPDATE for the broker.
 
-    More lots pass all checks of a new order and are reserved at once; fewer stay reserved until the broker has
-    answered, and so do the old prices: nothing is free before it is sure.
+    Every change takes a message's tokens. More lots pass all checks of a new order, which take them, and are reserved
+    at once; fewer stay reserved until the broker has answered, and so do the old prices: nothing is free before it is
+    sure.
     """
     refused = _fault(state, order, change, now_ns)
     if refused:
@@ -32,6 +34,8 @@ def request(state: State, order: Order, change: Change, now_ns: int) -> tuple[st
             return f"{more} more lots of order {order.order_id} are denied: {_names(mask)}", []
         state.masks[i] = NOTHING
         order.extra = extra
+    elif not may_modify(state, order, now_ns):
+        return f"the change of order {order.order_id} is denied: {Code.ORDER_RATE.name}", []
     order.change = change
     return "", execution.move(state, order, "PENDING_UPDATE", now_ns, order.reason)
 

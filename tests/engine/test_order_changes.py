@@ -150,3 +150,16 @@ def test_a_change_that_cannot_be_is_refused_with_a_sentence_and_changes_nothing(
     assert reserved(desk) == before
     desk.check_books()
     assert desk.engine.on_change("S9", change)[0] == "order S9 does not work"
+
+
+def test_a_change_takes_the_tokens_of_a_message(desk) -> None:
+    order = works(desk)  # took one of the two that a symbol gives
+    assert desk.engine.on_change(order.order_id, Change(lots=2000, limit_ticks=9890, stop_ticks=None))[0] == ""
+    answer(desk, order, "UPDATED")
+    refused, outputs = desk.engine.on_change(order.order_id, Change(lots=1500, limit_ticks=9890, stop_ticks=None))
+    assert (refused, outputs) == (f"the change of order {order.order_id} is denied: ORDER_RATE", [])
+    working = desk.engine.state.orders[order.order_id]
+    assert (working.state, working.lots, working.change) == ("ACCEPTED", 2000, None)
+    desk.slice({"AAA": 100.0})
+    assert desk.engine.on_change(order.order_id, Change(lots=1500, limit_ticks=9890, stop_ticks=None))[0] == ""
+    desk.check_books()
