@@ -24,6 +24,7 @@ from controlroom.supervisor.questdb_server import fetch_jar, need_java, prepare
 from events.journal import Entry, JournalReader, JournalWriter
 from events.paths import DataPaths
 from market.store.port import Batch, Position
+from market.store.questdb.schema import LATEST_NS
 from market.store.questdb.store import QuestDBStore
 from recorder.tail import Tail
 
@@ -31,8 +32,8 @@ ROOT = Path(__file__).resolve().parent.parent
 REACH_PER_S = 20_000
 REACH_DRAIN_S = 600.0
 BACKLOG, ARRIVING_PER_S = 3_600_000, 1000
-GAP_NS = 86_400_000_000_000
-TIME = re.compile(rb'(_ns":)(\d{10,})')
+DAY_NS = 86_400_000_000_000
+TIME = re.compile(rb'(_ns":)(\d{18,})')  # an instant, no duration
 ORDER = re.compile(rb'"S(\d{9})"')
 
 
@@ -105,17 +106,20 @@ def _drain(tail: Tail) -> float:
 
 def _repeated(source: Path, events: int) -> Iterator[list[Entry]]:
     """Yield the batches of a journal again and again, each time later and with other orders."""
-    span = orders = made = round_ = 0
+    last = orders = made = round_ = 0
+    first = LATEST_NS
     while made < events:
         batch: list[Entry] = []
         for record in JournalReader(source).read():
             payload = bytes(record.payload)
             if not round_:
-                span = max([span, *(int(found) for _, found in TIME.findall(payload))])
+                times = [int(found) for _, found in TIME.findall(payload)]
+                first, last = min([first, *times]), max([last, *times])
                 orders = max([orders, *(int(found) for found in ORDER.findall(payload))])
             elif record.type == "SnapshotEvent":
                 continue
-            payload = _later(payload, round_ * (orders + 1), round_ * GAP_NS * 30) if round_ else payload
+            if round_:
+                payload = _later(payload, round_ * (orders + 1), round_ * (last - first + DAY_NS))
             batch.append((record.type, record.agent_id, record.confidence, record.competitive_score, payload))
             if not record.left:
                 yield batch
