@@ -43,8 +43,8 @@ class Handlers(Protocol):
     def drill_over(self, request_id: str) -> dict[str, Any]:
         """Lift a drill's own block; return ok and a reason."""
 
-    def release(self, person: Credentials, reason: str) -> dict[str, Any]:
-        """Lift the kill if this person may; return ok and a reason."""
+    def release(self, scope: Scope, target: str, person: Credentials, reason: str) -> dict[str, Any]:
+        """Lift the kill of a scope if this person may; return ok and a reason."""
 
     def act(self, action: str, scope: Scope, target: str, person: Credentials, reason: str) -> dict[str, Any]:
         """Do one of ACTS if this person may; return ok and a reason."""
@@ -86,7 +86,7 @@ def _do(handlers: Handlers, operation: str, request: dict[str, Any]) -> dict[str
         return handlers.confirm(person)
     reason = _text(request, "reason")
     if operation == "release":
-        return handlers.release(person, reason)
+        return handlers.release(*_scope(request, "release"), person, reason)
     return handlers.act(operation, *_scope(request, "act on"), person, reason)
 
 

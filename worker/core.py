@@ -133,21 +133,29 @@ class Core:
         log.warning("killed %s by %s", word(kill.scope, kill.target), kill.actor, extra={"event_type": "kill"})
         return canceled
 
-    def release(self, user: str, reason: str, signed: Output | None = None) -> bool:
-        """Journal the release, then remove the kill file; return False where a kill stands after it.
+    def release(self, user: str, reason: str, scope: str = "all", target: str = "") -> str:
+        """Journal the release, then take its scope out of the kill file; return why a kill stands, "" if none does.
 
-        ``signed`` is a release that came by the bus, its signature found right.
+        Of everything, the whole file goes; of a strategy or a symbol its own kills, and all others stand.
         """
         self.kill_requested()
-        if signed is None:
-            self.control("release", user, reason)
-        else:
-            self.apply(signed)
+        return self._released(self.control("release", user, reason, scope, target), word(scope, target))
+
+    def released_by(self, signed: Output) -> str:
+        """As :meth:`release`, of one that came by the bus, its signature found right."""
+        self.kill_requested()
+        event: ControlEvent = signed.payload
+        return self._released(self.apply(signed), word(event.scope, event.target))
+
+    def _released(self, batch: list[Output], asked: str) -> str:
         self.keeper.sync()
-        if not self.machine.killed and self.switch.release():
-            return True
+        refused = _refusal(batch)
+        if asked == "all" and not self.machine.killed and self.switch.release():
+            return ""
+        if asked != "all" and not refused and asked not in self.machine.killed and self.switch.release_scope(asked):
+            return ""
         self._stands("the release did not come through, so this kill stands")
-        return False
+        return refused or "another kill stands"
 
     def _stands(self, why: str) -> None:
         self.kill_requested()
@@ -160,8 +168,7 @@ class Core:
         """Take what a person with password and code asked for; return why the engine refused it, "" if it did not."""
         batch = self.control(action, actor, reason, scope, target)
         self.keeper.sync()
-        answers = [output.payload for output in batch if isinstance(output.payload, ControlAck)]
-        return next((ack.reason or "refused" for ack in answers if not ack.accepted), "")
+        return _refusal(batch)
 
     # --- drills -------------------------------------------------------------------------------------------------------
 
@@ -312,3 +319,9 @@ class Core:
         self.keeper.append(batch)
         self._permit()
         return batch
+
+
+def _refusal(batch: list[Output]) -> str:
+    """Return why a step refused what a person asked for, "" if it did not."""
+    answers = [output.payload for output in batch if isinstance(output.payload, ControlAck)]
+    return next((ack.reason or "refused" for ack in answers if not ack.accepted), "")

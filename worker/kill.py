@@ -176,6 +176,13 @@ class KillSwitch:
 
         Returns False where the file could not be rewritten, or another kill waits: then nothing is lifted.
         """
+        return self._lift(lifted, lambda kill: kill.request_id == request_id)
+
+    def release_scope(self, released: str) -> bool:
+        """Take every request of a scope out of the kill file and the scope out of the block; see :meth:`lift`."""
+        return self._lift(released, lambda kill: word(kill.scope, kill.target) == released)
+
+    def _lift(self, lifted: str, goes: Callable[[Kill], bool]) -> bool:
         with self._lock:
             self.check()
             if self.requests:
@@ -183,7 +190,7 @@ class KillSwitch:
             try:
                 self._disk.rename(self.path, self._aside)
                 lines = _content(self._aside).splitlines(keepends=True)
-                kept = b"".join(line for line in lines if parse(line)[0].request_id != request_id)
+                kept = b"".join(line for line in lines if not goes(parse(line)[0]))
                 if kept:
                     self._write(kept)
                 self._disk.unlink(self._aside)

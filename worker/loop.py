@@ -147,7 +147,7 @@ class Loop:
             self.core.refuse(event.payload, why)
         elif event.type == "ControlEvent" and event.payload.action == "release":
             if not self.core.machine.seen(event.payload.request_id):
-                self.core.release(event.payload.actor, event.payload.reason, event)
+                self.core.released_by(event)
         else:
             self.core.apply(event)
             self._configured()

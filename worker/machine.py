@@ -236,14 +236,14 @@ class Machine:
         elif control.action == "drill_over":
             self.killed.discard(word(control.scope, control.target))
         elif control.action == "release":
-            self._early.clear()
+            self._early = [kill for kill in self._early if not _covers(control, kill)]
         if self.engine is not None:
             batch = self._through(event, self.engine.on_control)
             if control.action == "release":  # of one scope alone, or refused: the others stand
                 self.killed &= set(self.engine.control.killed)
             return batch
         if control.action == "release":
-            self.killed.clear()
+            self.killed = {word(kill.scope, kill.target) for kill in self._early}
         if control.action == "kill":
             self._early.append(control)
         return [event, self._ack(control, accepted=control.action in {"kill", "release"}, reason="UNCONFIGURED")]
@@ -431,3 +431,8 @@ class Machine:
         self.engine_ns, self.last_close_ns, self.ended = state.engine_ns, state.last_close_ns, state.ended
         self._unshown.clear()
         self._shown.restore(state.projection)
+
+
+def _covers(release: ControlEvent, kill: ControlEvent) -> bool:
+    released = word(release.scope, release.target)
+    return released in {"all", word(kill.scope, kill.target)}

@@ -93,15 +93,16 @@ class SocketHandlers:
             standing = f"the trading thread did not answer within {RELEASE_S:g} s"
         return {"ok": not standing, "lifted": not standing, "reason": standing}
 
-    def release(self, person: Credentials, reason: str) -> dict[str, Any]:
+    def release(self, scope: Scope, target: str, person: Credentials, reason: str) -> dict[str, Any]:
         """Verify in this thread, release in the trading thread."""
         if refused := self._refused("release", person, reason):
             return {"ok": False, "reason": refused}
         try:
-            released = self._calls.ask(lambda: self._core.release(person.user, reason)).result(RELEASE_S)
+            asked = self._calls.ask(lambda: self._core.release(person.user, reason, scope, target))
+            standing = asked.result(RELEASE_S)
         except TimeoutError:
-            return {"ok": False, "reason": f"the trading thread did not answer within {RELEASE_S:g} s"}
-        return {"ok": True, "reason": ""} if released else {"ok": False, "reason": "another kill stands"}
+            standing = f"the trading thread did not answer within {RELEASE_S:g} s"
+        return {"ok": not standing, "reason": standing}
 
     def act(self, action: str, scope: Scope, target: str, person: Credentials, reason: str) -> dict[str, Any]:
         """Verify in this thread, act in the trading thread; the engine may refuse."""

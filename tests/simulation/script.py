@@ -211,7 +211,7 @@ class Script:
 
         def work() -> bool:
             oracle.releasing(self.sim.world.steps)
-            done = core.release("person", "simulation")
+            done = not core.release("person", "simulation")
             oracle.released(done=done)
             if done:
                 self._asked = {key: scope for key, scope in self._asked.items() if not core.machine.seen(key)}

@@ -13,7 +13,7 @@ from events.journal import JournalSyncFailed, JournalWriteFailed
 from worker.brokers.port import BrokerTimeoutError, BrokerUnavailableError
 from worker.calls import Calls
 from worker.guard import Guard
-from worker.kill import Kill
+from worker.kill import Kill, KillSwitch
 from worker.release import Passwords
 from worker.requests import SocketHandlers
 
@@ -140,11 +140,11 @@ def test_a_release_that_cannot_remove_the_file_leaves_the_kill(bench, monkeypatc
         raise PermissionError("no")
 
     monkeypatch.setattr("os.rename", refuse)
-    assert not bench.core.release("operator", "all clear")
+    assert bench.core.release("operator", "all clear") == "another kill stands"
     assert bench.switch.words == {"all"}
     assert bench.core.machine.killed == {"all"}
     monkeypatch.undo()
-    assert bench.core.release("operator", "all clear")
+    assert bench.core.release("operator", "all clear") == ""
     assert not bench.switch.words
     assert not bench.core.machine.killed
 
@@ -160,3 +160,60 @@ def test_the_count_is_right_where_the_file_came_before_the_socket(working):
     working.switch.request(asked, "socket")
     assert working.core.canceled_by(asked.request_id) == working_orders > 0
     assert working.core.canceled_by("another") == 0
+
+
+def killed(bench, *scopes):
+    for number, (scope, target) in enumerate(scopes):
+        bench.switch.request(Kill(scope=scope, target=target, actor="a", reason="r", request_id=f"k{number}"), "socket")
+    bench.core.kill_requested()
+
+
+def test_a_symbol_is_released_alone_and_the_rest_stays_killed_over_a_restart(bench):
+    bench.configure()
+    killed(bench, ("symbol", "SYMA"), ("strategy", "bullish"), ("symbol", "SYMA"))
+    assert bench.core.release("operator", "looked at", "symbol", "SYMA") == ""
+    assert bench.switch.words == bench.core.machine.killed == {"strategy:bullish"}
+    assert KillSwitch(bench.switch.path).check() == {"strategy:bullish"}
+    bench.crash()
+    assert bench.switch.check() | bench.core.machine.killed == {"strategy:bullish"}
+    assert bench.core.release("operator", "all clear") == ""
+    assert not bench.switch.check() | bench.core.machine.killed
+    assert not bench.switch.path.exists()
+
+
+def test_releasing_a_symbol_lifts_no_kill_of_everything(bench):
+    bench.configure()
+    killed(bench, ("all", ""), ("symbol", "SYMA"))
+    assert bench.core.release("operator", "looked at", "symbol", "SYMA") == ""
+    assert bench.switch.check() == bench.core.machine.killed == {"all"}
+
+
+def test_a_release_of_what_the_station_does_not_have_releases_nothing(bench):
+    bench.configure()
+    killed(bench, ("symbol", "SYMA"))
+    assert "is not a symbol of the station" in bench.core.release("operator", "looked at", "symbol", "NONE")
+    assert bench.switch.check() == bench.core.machine.killed == {"symbol:SYMA"}
+
+
+def test_before_a_configuration_a_release_lifts_its_own_scope_alone(bench):
+    killed(bench, ("symbol", "SYMA"), ("symbol", "SYMB"))
+    assert bench.core.release("operator", "looked at", "symbol", "SYMB") == ""
+    assert bench.switch.check() == bench.core.machine.killed == {"symbol:SYMA"}
+    bench.configure()
+    assert bench.core.machine.engine.control.killed == ["symbol:SYMA"]
+
+
+def test_a_kill_that_comes_during_the_release_of_a_symbol_stands(bench):
+    bench.configure()
+    killed(bench, ("symbol", "SYMA"))
+    journaled = bench.core.control
+
+    def meanwhile(action, *rest):
+        batch = journaled(action, *rest)
+        if action == "release":
+            bench.switch.request(Kill(scope="all", target="", actor="b", reason="r", request_id="new"), "socket")
+        return batch
+
+    bench.core.control = meanwhile
+    assert bench.core.release("operator", "looked at", "symbol", "SYMA") == "another kill stands"
+    assert bench.switch.check() == bench.core.machine.killed == {"all", "symbol:SYMA"}

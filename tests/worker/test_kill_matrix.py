@@ -252,3 +252,16 @@ def test_garbage_on_the_socket_hurts_nobody(paths, bus, worker):
     assert worker.ask()["ok"] is False
     assert worker.ask(op="status")["state"] == "ACTIVE"
     assert paths.socket("worker").stat().st_mode & 0o077 == 0
+
+
+def test_a_symbol_is_released_by_the_password_alone_and_a_strategy_stays_killed(paths, bus, worker):
+    active(bus, worker)
+    seal(paths)
+    for scope, target in (("symbol", "SYMA"), ("strategy", "bullish")):
+        assert worker.ask(op="kill", scope=scope, target=target, actor="a", reason="r")["ok"]
+    assert "target is empty" in release(worker, scope="symbol")["reason"]
+    assert release(worker, scope="symbol", target="SYMA") == {"ok": True, "reason": ""}
+    worker.until(lambda view: view["killed"] == ["strategy:bullish"])
+    worker.stop()
+    worker.start()
+    worker.until(lambda view: view["killed"] == ["strategy:bullish"] and view["state"] == "ACTIVE")
