@@ -34,12 +34,16 @@ def rows(typed: dict[str, str] | None = None) -> list[dict[str, Any]]:
         value = getattr(held.settings.limits, name, None)
         shown = ("yes" if value else "no") if isinstance(value, bool) else f"{value}"
         choices = ("yes", "no") if rule.tighter == "false" else ()
-        span = "yes or no" if choices else f"{rule.low:g} to {rule.high:g}"
+        span = "yes or no" if choices else f"{_number(rule.low)} to {_number(rule.high)}"
         found.append({
             "name": name, "rule": rule, "value": shown, "range": span, "tighter": TIGHTER[rule.tighter],
             "choices": choices, "typed": (typed or {}).get(name, shown),
         })  # fmt: skip
     return found
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}") if value >= 10_000 else f"{value:g}"
 
 
 @require_GET
