@@ -104,4 +104,12 @@ def _positions(machine: Machine, holdings: Holdings) -> str:
     cash = int(engine.state.account[0]["cash_micro"])
     if holdings.cash_micro is not None and holdings.cash_micro != cash:
         return f"cash: the station has {cash / 1e6:.6f}, the broker {holdings.cash_micro / 1e6:.6f}"
+    return "" if holdings.foreign_micro is None else _foreign(engine.state.foreign_cash(), holdings.foreign_micro)
+
+
+def _foreign(ours: dict[str, int], theirs: dict[str, int]) -> str:
+    for currency in sorted(ours.keys() | theirs.keys()):
+        here, there = ours.get(currency, 0), theirs.get(currency, 0)
+        if here != there:
+            return f"cash in {currency}: the station has {here / 1e6:.6f}, the broker {there / 1e6:.6f}"
     return ""

@@ -5,6 +5,7 @@ take it and answers; one that is unavailable is passed over for new orders only.
 alone, and an order whose sending was not answered goes nowhere else: it may have arrived.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,13 @@ def moneyless(configuration: Configuration) -> Configuration:
     settings = configuration.settings
     account = msgspec.structs.replace(settings.account, initial_cash=0.0)
     return msgspec.structs.replace(configuration, settings=msgspec.structs.replace(settings, account=account))
+
+
+def _together(amounts: list[dict[str, int]]) -> dict[str, int]:
+    sums: Counter[str] = Counter()
+    for each in amounts:
+        sums.update(each)
+    return {currency: amount for currency, amount in sums.items() if amount}
 
 
 def candidates(table: dict[str, list[str]], symbol: str, asset_class: str) -> list[str]:
@@ -158,9 +166,11 @@ class RoutedBroker:
             for symbol, held in each.lots.items():
                 lots[symbol] = lots.get(symbol, 0) + held
         cash = [each.cash_micro for each in all_of_them if each.cash_micro is not None]
+        foreign = [each.foreign_micro for each in all_of_them if each.foreign_micro is not None]
         return Holdings(
             lots={symbol: held for symbol, held in sorted(lots.items()) if held},
             cash_micro=sum(cash) if len(cash) == len(all_of_them) else None,
+            foreign_micro=_together(foreign) if len(foreign) == len(all_of_them) else None,
         )
 
     def executions(self) -> list[FillEvent]:

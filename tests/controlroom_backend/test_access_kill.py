@@ -40,7 +40,7 @@ class Handlers:
         self.killed.append((scope, target, actor))
         return {"ok": True, "killed": [scope], "canceled": 3}
 
-    def release(self, person: Credentials, reason: str) -> dict[str, object]:
+    def release(self, _scope: str, _target: str, person: Credentials, reason: str) -> dict[str, object]:
         self.released.append({"user": person.user, "password": person.password, "code": person.code, "reason": reason})
         return dict(self.answer)
 

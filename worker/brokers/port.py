@@ -17,10 +17,14 @@ class BrokerUnavailableError(Exception):
 
 
 class Holdings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the broker says the account holds: whole lots by symbol (no zeros); cash in micro-units, if it tells."""
+    """What the broker says the account holds: whole lots by symbol (no zeros); cash in micro-units, if it tells.
+
+    ``foreign_micro`` is the cash of other currencies than the account's, no zeros.
+    """
 
     lots: dict[str, int]
     cash_micro: int | None = None
+    foreign_micro: dict[str, int] | None = None
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):

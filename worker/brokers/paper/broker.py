@@ -20,11 +20,12 @@ ENDED = frozenset({"CANCELED", "EXPIRED", "REJECTED", "RISK_DENIED", "FILLED"})
 
 
 class Memory(msgspec.Struct, kw_only=True):
-    """A snapshot: working orders, whole lots by symbol, cash."""
+    """A snapshot: working orders, whole lots by symbol, cash, and that of other currencies."""
 
     orders: list[OrderEvent]
     lots: dict[str, int]
     cash_micro: int
+    foreign_micro: dict[str, int] = {}
 
 
 class PaperBroker:
@@ -44,7 +45,8 @@ class PaperBroker:
         self._withdrawn: set[str] = set()
         self._lots: dict[str, int] = {}
         self._initial_micro = self._cash_micro = round(configuration.settings.account.initial_cash * MICRO)
-        self._foreign: set[str] = set()  # symbols paid in other money than the account's: it is not told by holdings
+        self._foreign: dict[str, str] = {}  # symbols paid in other money than the account's, and in which
+        self._foreign_micro: dict[str, int] = {}
         self.configure(configuration)
 
     def configure(self, configuration: Configuration) -> None:
@@ -53,7 +55,7 @@ class PaperBroker:
         self._cash_micro += paid_in - self._initial_micro
         self._initial_micro = paid_in
         own = configuration.settings.account.currency
-        self._foreign |= {each.symbol for each in configuration.instruments if each.currency != own}
+        self._foreign |= {each.symbol: each.currency for each in configuration.instruments if each.currency != own}
         for instrument in configuration.instruments:
             self._units.setdefault(instrument.symbol, (instrument.lot_numerator, instrument.lot_denominator))
 
@@ -103,7 +105,11 @@ class PaperBroker:
 
     def holdings(self) -> Holdings:
         """Return positions and cash as this broker's own books have them."""
-        return Holdings(lots={symbol: lots for symbol, lots in self._lots.items() if lots}, cash_micro=self._cash_micro)
+        return Holdings(
+            lots={symbol: lots for symbol, lots in self._lots.items() if lots},
+            cash_micro=self._cash_micro,
+            foreign_micro={currency: amount for currency, amount in self._foreign_micro.items() if amount},
+        )
 
     def executions(self) -> list[FillEvent]:
         """Return nothing: executions come with the slice that makes them."""
@@ -121,7 +127,7 @@ class PaperBroker:
             self._book_fill(event)
         elif isinstance(event, AdjustmentEvent):
             self._lots[event.symbol] = self._lots.get(event.symbol, 0) + event.lots - event.lots_before
-            self._cash_micro += 0 if event.symbol in self._foreign else event.cash_micro
+            self._pay(event.symbol, event.cash_micro)
         elif isinstance(event, OrderEvent):
             with self._lock:
                 if event.state in ENDED:
@@ -140,7 +146,10 @@ class PaperBroker:
     def snapshot(self) -> bytes:
         """Return the book, the positions and the cash."""
         with self._lock:
-            kept = Memory(orders=list(self._book.values()), lots=self._lots, cash_micro=self._cash_micro)
+            kept = Memory(
+                orders=list(self._book.values()), lots=self._lots, cash_micro=self._cash_micro,
+                foreign_micro=self._foreign_micro,
+            )  # fmt: skip
         return msgspec.msgpack.encode(kept)
 
     def restore(self, state: bytes) -> None:
@@ -153,14 +162,14 @@ class PaperBroker:
         """
         kept = msgspec.msgpack.decode(state, type=Memory)
         self._book = {order.order_id: order for order in kept.orders}
-        self._lots, self._cash_micro = kept.lots, kept.cash_micro
+        self._lots, self._cash_micro, self._foreign_micro = kept.lots, kept.cash_micro, kept.foreign_micro
 
     def _book_fill(self, fill: FillEvent) -> None:
         side = 1 if fill.side == "BUY" else -1
         numerator, denominator = self._units[fill.symbol]
         notional = int(notional_micro(fill.lots, fill.price_micro, numerator, denominator, side > 0))
         self._lots[fill.symbol] = self._lots.get(fill.symbol, 0) + side * fill.lots
-        self._cash_micro -= 0 if fill.symbol in self._foreign else side * notional + fill.fee_micro
+        self._pay(fill.symbol, -(side * notional + fill.fee_micro))
         with self._lock:
             order = self._book.get(fill.order_id)
             if order is None:
@@ -170,6 +179,14 @@ class PaperBroker:
                 self._forget(fill.order_id)
             else:
                 self._book[fill.order_id] = msgspec.structs.replace(order, filled_lots=filled)
+
+    def _pay(self, symbol: str, amount_micro: int) -> None:
+        """Add signed micro-units to the cash of a symbol's currency."""
+        currency = self._foreign.get(symbol)
+        if currency is None:
+            self._cash_micro += amount_micro
+        else:
+            self._foreign_micro[currency] = self._foreign_micro.get(currency, 0) + amount_micro
 
     def _forget(self, order_id: str) -> None:
         self._book.pop(order_id, None)
