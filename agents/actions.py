@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
@@ -34,6 +35,7 @@ from agents.selectors import (
     strategy_names,
 )
 from agents.settled import Outcomes, read_outcomes
+from audit.artefacts import sign
 from events.actions import ATTEMPTS, LeaseLostError, claim_job, finish_job, in_turn, kept_lease, put
 from events.actors import STATION, Actor
 from events.models import Job
@@ -192,7 +194,7 @@ def _record(*, name: str, job: Job, owner: str, due: JobDue, found: Fit) -> None
     )
     put(
         stream=CONTROL_WORKER,
-        payload=event,
+        payload=sign(event, settings.DATA),
         actor=STATION,
         agent_id=name,
         request_id=f"{name}:{due.occurrence}",
@@ -276,7 +278,8 @@ def roll_back(*, name: str, actor: Actor, reason: str, effective_from_ns: int) -
         name=name, version=made.version, outcome="fitted", occurrence=made.occurrence, sha256=made.sha256,
         effective_from_ns=effective_from_ns, content=msgspec.Raw(made.content.encode()), reason=made.reason,
     )  # fmt: skip
-    put(stream=CONTROL_WORKER, payload=event, actor=who, agent_id=name, request_id=f"{name}:{made.occurrence}")
+    said = sign(event, settings.DATA)
+    put(stream=CONTROL_WORKER, payload=said, actor=who, agent_id=name, request_id=f"{name}:{made.occurrence}")
     told = AuditEvent(
         wall_ns=time.time_ns(), action="roll back", target=f"{name}@{newest.version} to {name}@{made.version}",
         actor=who, outcome="done", reason=reason[:500],

@@ -1,4 +1,4 @@
-"""`keys`: the station's Ed25519 keys for signing, approvals and the competition; create, rotate, back up.
+"""`keys`: the station's Ed25519 keys (signing, approvals, competition, models); create, rotate, back up.
 
 Below ``DATA/keys`` (0700): ``PURPOSE-ID.key`` (PKCS8 PEM, 0600), ``PURPOSE-ID.pub`` (PEM) and the ring of all public
 keys (audit/ring.py), whose newest entry of a purpose is its current key.
@@ -23,7 +23,7 @@ from audit.ring import RING, KeyRing, key_id, new_entry, public_pem
 from events.commandline import BadInputError, complain, existing
 from events.paths import DataPaths
 
-PURPOSES = ("signing", "approvals", "competition")
+PURPOSES = ("signing", "approvals", "competition", "models")
 SHORTEST_PASSPHRASE = 12
 EXAMPLE = "keys backup --to /media/usb/station-keys --passphrase-file phrase.txt"
 

@@ -193,6 +193,7 @@ class ModelEvent(Payload, frozen=True):
     effective_from_ns: int
     content: msgspec.Raw
     reason: str = ""
+    signature: str = ""  # of the models key (audit/artefacts.py)
     position: str = ""  # "STREAM ID" of the bus entry, set by the worker when it journals the event
 
 

@@ -2,7 +2,9 @@
 
 Signed is canonical JSON (sorted keys) of action, scope, target, content, version, approvers, request_id and issued_ns.
 A signature counts for exactly that content: a configuration's version binds it in order, and a release or a resumption
-counts for one request within ten minutes, so that an old one repeated on the bus loosens nothing.
+counts for one request within ten minutes, so that an old one repeated on the bus loosens nothing. A start signs for
+itself what settings.toml may change (weights, costs, routing, ...), and nothing that limits hang on. Fitted models
+carry the models key's word, which no person gives (audit/artefacts.py).
 """
 
 import base64
@@ -13,10 +15,11 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from audit import artefacts
 from audit.errors import AuditError
 from audit.ring import KeyRing, key_id
 from engine.configuration import Configuration
-from events.types import ControlEvent
+from events.types import ControlEvent, ModelEvent
 from market.instruments import Instrument
 from risk.limit_rules import loosened
 
@@ -24,6 +27,12 @@ PURPOSE = "approvals"
 SIGNED = frozenset({"release", "resume_maintenance", "enable", "adopt", "flatten_external"})
 """Acts that need a signature whatever they hold; a configuration needs one where it loosens."""
 FRESH_NS = 600 * 10**9
+START = "start"
+"""The approver of what a start of the station changes by its settings file."""
+OF_THE_SOURCE = ("exchange", "asset_class", "currency", "lot_numerator", "lot_denominator", "volume_unit")
+"""Fields of an instrument that another source may name otherwise: at which fee, in which money and steps it trades."""
+OF_THE_FILE = ("costs", "orders", "execution", "routing", "strategies")
+"""Sections of the settings of which any change needs a signature, though a start may give it."""
 
 
 class Approved(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,9 +88,7 @@ class Gate:
         now_ns : wall time, UTC nanoseconds.
         """
         if event.action == "configure":
-            loose, version = _loosening(event, in_force)
-            people = 1 if in_force is None else in_force.operators
-            return self._judge(event, version, f"it loosens {', '.join(loose)}, and ", people) if loose else ""
+            return self._configuration_refusal(event, in_force)
         if event.action not in SIGNED:
             return ""
         why = self._judge(event, None, "")
@@ -94,42 +101,91 @@ class Gate:
             return "its signature is older than ten minutes"
         return ""
 
-    def _judge(self, event: ControlEvent, version: int | None, because: str, people: int = 1) -> str:
+    def model_refusal(self, event: ModelEvent) -> str:
+        """Return why the word of a fit may not be stepped, "" if it may."""
+        try:
+            return artefacts.refusal(event, self._ring())
+        except (AuditError, OSError) as error:
+            return f"the key ring cannot be read ({error})"
+
+    def _configuration_refusal(self, event: ControlEvent, in_force: Configuration | None) -> str:
+        found, version = _changes(event, in_force)
+        if in_force is None or not any(found):
+            return ""
+        because = f"it {' and '.join(_told(*found))}, and "
+        return self._judge(event, version, because, in_force.operators, by_start=not found[0])
+
+    def _judge(
+        self, event: ControlEvent, version: int | None, because: str, people: int = 1, *, by_start: bool = False
+    ) -> str:
+        try:
+            approved = self._approved(event)
+        except ValueError as error:
+            return f"{because}{error}"
+        if version is not None and approved.version != version:
+            return f"{because}its signature is for version {approved.version}"
+        if by_start and approved.approvers == [START]:
+            return ""
+        count = len(set(approved.approvers) - {START})
+        return "" if count >= people else f"{because}{count} of {people} people have approved it"
+
+    def _approved(self, event: ControlEvent) -> Approved:
+        """Return who approved exactly this event; a ValueError says why the signature is none."""
         if not event.signature:
-            return f"{because}nobody has signed it"
+            raise ValueError("nobody has signed it")
         try:
             approved = msgspec.json.decode(event.signature, type=Approved)
             ring = self._ring()
             current = ring.current(PURPOSE)
-            if current is None or approved.key != current.key:
-                return f"{because}key {approved.key[:16]!r} is not the approvals key in force"
-            ring.keys[current.key].verify(base64.b64decode(approved.signature), signed_bytes(event, approved))
-        except (msgspec.DecodeError, InvalidSignature, ValueError):
-            return f"{because}its signature does not hold"
+            if current is not None and approved.key == current.key:
+                ring.keys[current.key].verify(base64.b64decode(approved.signature), signed_bytes(event, approved))
+                return approved
+        except (msgspec.DecodeError, InvalidSignature, ValueError) as error:
+            raise ValueError("its signature does not hold") from error
         except (AuditError, OSError) as error:
-            return f"{because}the key ring cannot be read ({error})"
-        if version is not None and approved.version != version:
-            return f"{because}its signature is for version {approved.version}"
-        count = len(set(approved.approvers))
-        return "" if count >= people else f"{because}{count} of {people} people have approved it"
+            raise ValueError(f"the key ring cannot be read ({error})") from error
+        raise ValueError(f"key {approved.key[:16]!r} is not the approvals key in force")
 
 
-def _loosening(event: ControlEvent, in_force: Configuration | None) -> tuple[list[str], int]:
-    """Return what a configuration loosens against the one in force, and its version; nothing where it is refused."""
+def _changes(event: ControlEvent, in_force: Configuration | None) -> tuple[tuple[list[str], list[str]], int]:
+    """Return what a configuration loosens, what it changes as a file may, and its version; nothing if it is refused."""
     try:
         given = msgspec.json.decode(event.content, type=Configuration)
     except msgspec.DecodeError:
-        return [], 0  # the machine refuses it, with the field's name
+        return ([], []), 0  # the machine refuses it, with the field's name
     if in_force is None or given.version <= in_force.version:
-        return [], given.version
-    return loosening(in_force, given), given.version
+        return ([], []), given.version
+    return (loosening(in_force, given), filed(in_force, given)), given.version
+
+
+def _told(loose: list[str], changed: list[str]) -> list[str]:
+    return [f"{word} {', '.join(names)}" for word, names in (("loosens", loose), ("changes", changed)) if names]
+
+
+def filed(before: Configuration, after: Configuration) -> list[str]:
+    """Return what a settings file may change at a start, and nobody by the bus: who trades what, where, at what cost.
+
+    More capital for a strategy counts, less does not; a further currency's rate loosens nothing, another pair for a
+    known one values what is held anew; a source's label is what every page says of the prices.
+    """
+    old, new = before.settings, after.settings
+    found = [name for name in OF_THE_FILE if getattr(old, name) != getattr(new, name)]
+    found += [f"weights.{name}" for name, value in new.weights.items() if value > old.weights.get(name, 0.0)]
+    found += [f"rates.{name}" for name, pair in old.rates.items() if new.rates.get(name, pair) != pair]
+    found += ["source"] if before.source != after.source else []
+    known = {each.symbol: each for each in before.instruments}
+    return found + [
+        f"instruments.{each.symbol}"
+        for each in after.instruments
+        if any(getattr(known.get(each.symbol, each), name) != getattr(each, name) for name in OF_THE_SOURCE)
+    ]
 
 
 def loosening(before: Configuration, after: Configuration) -> list[str]:
     """Return what is looser in ``after``: limits by name, the mode, the operators, and whatever limits hang on.
 
     Fractions of equity hang on the account's money, breakers on the detector's settings, the guard of the disk on its
-    thresholds, and the checks of a symbol on what its instrument says.
+    thresholds, and the checks of a symbol on what its instrument says. What ``filed`` names is not among it.
     """
     found = loosened(before.settings.limits, after.settings.limits)
     modes: tuple[Any, Any] = (before.mode, after.mode)

@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from engine.layout import STATES
+from engine.output import Output
 from events.bus import Entry
 from events.codec import CodecError, decode_envelope, decode_payload, encode_payload
 from events.metrics import Metrics
 from events.streams import CONTROL_WORKER, REQUEST_KILL, market_stream
-from events.types import ControlEvent, MarketSlice
+from events.types import ControlEvent, MarketSlice, ModelEvent
 from worker.approvals import SIGNED, Gate
 from worker.calls import Calls
 from worker.core import WORKER, Core
@@ -139,18 +140,31 @@ class Loop:
             log.error("entry %s of %s is no control or model event", entry.id, entry.stream)
         elif self.core.machine.engine is None and event.type != "ControlEvent":
             log.error("entry %s: %s before a configuration", entry.id, event.type)
-        elif event.type == "ControlEvent" and event.payload.action == "kill":
+        elif event.type == "ModelEvent":
+            self._model(event)
+        elif event.payload.action == "kill":
             self._kill_request(entry)
-        elif event.type == "ControlEvent" and event.payload.action not in BY_BUS:
+        elif event.payload.action not in BY_BUS:
             self.core.refuse(event.payload, "no bus may ask for it")
-        elif event.type == "ControlEvent" and (why := self._forged(event.payload)):
+        elif why := self._forged(event.payload):
             self.core.refuse(event.payload, why)
-        elif event.type == "ControlEvent" and event.payload.action == "release":
+        elif event.payload.action == "release":
             if not self.core.machine.seen(event.payload.request_id):
                 self.core.released_by(event)
         else:
             self.core.apply(event)
             self._configured()
+
+    def _model(self, event: Output) -> None:
+        """Take the word of a fit that the models key has given; a repeated one changes nothing."""
+        model: ModelEvent = event.payload
+        repeated = self.core.machine.seen(f"model:{model.occurrence}")
+        if not repeated and (why := self._gate.model_refusal(model)):
+            told = f"{model.name} {model.version} of {model.occurrence[:64]!r}: {why}"
+            self.core.alert("FORGED_MODEL", told)
+            return
+        self.core.apply(event)
+        self._configured()
 
     def _forged(self, event: ControlEvent) -> str:
         """Return why an act that loosens lacks its approval, "" where it has it or loosens nothing.

@@ -65,7 +65,7 @@ def checked(scope: str, target: str) -> tuple[str, str]:
     if scope not in SCOPES:
         raise KillInputError(f"scope = {scope[:40]!r} is unknown; allowed are {', '.join(SCOPES)}")
     if scope in {"strategy", "symbol"} and not target:
-        raise KillInputError(f"target is empty; name the {scope} to stop")
+        raise KillInputError(f"target is empty; name the {scope} that is meant")
     if len(target) > TARGET_LIMIT or not target.isprintable():
         raise KillInputError(f"target = {target[:40]!r} must be at most {TARGET_LIMIT} printable characters")
     return scope, "" if scope == "all" else target

@@ -32,9 +32,11 @@ ACTS = {
 """The control socket's operation to the permission that it takes and the name that the record gives it."""
 
 
-def release_kill(*, actor: User, password: str, code: str, reason: str) -> Released:
-    """Lift the kill; see :func:`ask_act`."""
-    return ask_act("release", actor=actor, password=password, code=code, reason=reason)
+def release_kill(
+    *, actor: User, password: str, code: str, reason: str, scope: str = "all", target: str = ""
+) -> Released:
+    """Lift the kill, all of it or that of one strategy or symbol alone; see :func:`ask_act`."""
+    return ask_act("release", actor=actor, password=password, code=code, reason=reason, scope=scope, target=target)
 
 
 def ask_act(
@@ -63,9 +65,8 @@ def ask_act(
             done=False, reason=f"The reason has {len(reason)} characters; the journal wants 3 to {REASON_LIMIT}."
         )
     request = {"op": operation, "user": actor.get_username(), "password": password, "code": code, "reason": reason}
-    where = {} if operation == "release" else {"scope": scope, "target": target}
     try:
-        answer = ask_worker(settings.DATA, request | where, timeout_s=PATIENCE_S)
+        answer = ask_worker(settings.DATA, request | {"scope": scope, "target": target}, timeout_s=PATIENCE_S)
     except OSError as error:
         stands = "the kill stands" if operation == "release" else "nothing has changed"
         found = Released(done=False, reason=f"The worker cannot be asked ({error}); {stands}.")

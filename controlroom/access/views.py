@@ -122,25 +122,30 @@ def press_kill(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def release(request: HttpRequest) -> HttpResponse:
-    """Lift the kill: password, one-time code and reason of a person who may."""
+    """Lift the kill, all of it or one scope: password, one-time code and reason of a person who may."""
     fragment = request.headers.get("HX-Request") == "true"
     template = "access/release_fragment.html" if fragment else "access/release.html"
     user, back = _person(request), _safe(request, request.POST.get("next", ""))
     if not devices().enrolled(user.username):
         return stepup.to_enrolment(reverse("release"))
+    asked = {name: request.POST.get(name, "") or request.GET.get(name, "") for name in ("scope", "target")}
+    context: dict[str, object] = {"back": back, **asked}
     if request.method == "GET":
-        return render(request, template, {"back": back})
+        return render(request, template, context)
     verdict = throttle.judge(username=user.username, address="release")
     if not verdict.allowed:
-        context = {"back": back, "problem": f"Too many wrong passwords; try again in {-(-verdict.wait_s // 60)} min."}
+        context |= {"problem": f"Too many wrong passwords; try again in {-(-verdict.wait_s // 60)} min."}
         return render(request, template, context, status=200 if fragment else 429)
     typed = {name: request.POST.get(name, "") for name in ("password", "code", "reason")}
-    released = release_kill(actor=user, **typed)
+    try:
+        scope, target = kill.checked(asked["scope"], asked["target"])
+    except kill.KillInputError as error:
+        context |= {"problem": str(error)}
+        return render(request, template, context, status=200 if fragment else 400)
+    released = release_kill(actor=user, scope=scope, target=target, **typed)
     if not released.done and not user.check_password(typed["password"]):
         note_wrong_password(username=user.username, address="release")
-    return render(
-        request, template, {"released": released, "back": back}, status=200 if fragment or released.done else 400
-    )
+    return render(request, template, context | {"released": released}, status=200 if fragment or released.done else 400)
 
 
 def csrf_failure(_request: HttpRequest, reason: str = "") -> HttpResponse:

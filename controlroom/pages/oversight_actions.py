@@ -1,28 +1,25 @@
 """What oversight changes: limits and the number of operators. Tightening takes one person, loosening an approval."""
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
 
 from audit.errors import AuditError
-from audit.keys import private_key
 from controlroom.access import approvals
 from controlroom.access.models import Approval, User
 from controlroom.access.operators import held_configuration
 from controlroom.access.permissions import named
+from controlroom.access.signature import signer
 from controlroom.access.stepup import StepUp, require
 from engine.configuration import Configuration, SettingsError, check_settings
-from events.types import ControlEvent
 from risk.actions import Sign, create_configuration, request_of
 from risk.limit_rules import LIMIT_RULES, range_problem
 from risk.limits import Limits
 from risk.models import ConfigurationVersion
-from worker.approvals import PURPOSE, loosening, sign
+from worker.approvals import loosening
 
 LOOSEN, ONE_OPERATOR = "loosen limits", "one operator"
 
@@ -105,22 +102,10 @@ def _carry_out(approval: Approval, after: Configuration, approvers: list[str]) -
 
 
 def _signer(approvers: list[str]) -> Sign:
-    """Return what signs with the approvals key as it is now.
-
-    Raises
-    ------
-    ValidationError
-        if there is no key to sign with.
-    """
     try:
-        key = private_key(settings.DATA, PURPOSE)
+        return signer(approvers)
     except AuditError as error:
         raise ValidationError(f"It cannot be signed: {error}.") from error
-
-    def signed(event: ControlEvent, version: int) -> str:
-        return sign(event, key, approvers=approvers, version=version, issued_ns=time.time_ns())
-
-    return signed
 
 
 def _base(content: dict[str, Any]) -> Configuration:

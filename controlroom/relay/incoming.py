@@ -4,8 +4,10 @@ import logging
 from collections.abc import Callable
 
 import msgspec
+from django.conf import settings
 from django.db import transaction
 
+from audit.artefacts import sign
 from controlroom.access.approvals import acknowledged
 from controlroom.relay.doorbell import TASKS, ring
 from events.actions import acknowledge, create_job, put, send_model_again
@@ -88,7 +90,7 @@ def _refuse(due: JobDue) -> None:
     )
     put(
         stream=CONTROL_WORKER,
-        payload=event,
+        payload=sign(event, settings.DATA),
         actor=STATION,
         agent_id="relay",
         request_id=f"refused:{due.job}:{due.occurrence}",

@@ -14,6 +14,7 @@ import pytest
 from django.contrib.auth.models import Group
 
 from audit.files import write_file
+from audit.keys import create_missing
 from controlroom.access.models import User
 from events.embedded import probe, valkey_command
 from events.paths import DataPaths
@@ -72,6 +73,7 @@ def paths(tmp_path: Path, settings) -> DataPaths:
     made = DataPaths(tmp_path / "data")
     for folder in (made.root, made.secrets, made.run):
         folder.mkdir(mode=0o700)
+    create_missing(made)
     settings.DATA = made
     return made
 

@@ -31,6 +31,7 @@ class Handlers:
     def __init__(self) -> None:
         self.killed: list[tuple[str, str, str]] = []
         self.released: list[dict[str, str]] = []
+        self.scopes: list[tuple[str, str]] = []
         self.answer = {"ok": True, "reason": "released"}
 
     def status(self) -> bytes:
@@ -40,7 +41,8 @@ class Handlers:
         self.killed.append((scope, target, actor))
         return {"ok": True, "killed": [scope], "canceled": 3}
 
-    def release(self, _scope: str, _target: str, person: Credentials, reason: str) -> dict[str, object]:
+    def release(self, scope: str, target: str, person: Credentials, reason: str) -> dict[str, object]:
+        self.scopes.append((scope, target))
         self.released.append({"user": person.user, "password": person.password, "code": person.code, "reason": reason})
         return dict(self.answer)
 
@@ -166,7 +168,7 @@ def test_a_kill_that_reaches_nothing_says_so_loudly(person, paths):
     ("fields", "sentence"),
     [
         ({"scope": "universe"}, b"scope = &#x27;universe&#x27; is unknown; allowed are all, account, strategy, symbol"),
-        ({"scope": "symbol"}, b"target is empty; name the symbol to stop"),
+        ({"scope": "symbol"}, b"target is empty; name the symbol that is meant"),
         ({"scope": "symbol", "target": "A" * 65}, b"must be at most 64 printable characters"),
         ({"scope": "strategy", "target": "a\x00b"}, b"must be at most 64 printable characters"),
     ],
@@ -243,6 +245,16 @@ def test_oversight_releases_with_password_and_reason(person, paths, worker):
     assert (told.stream, told.type, told.actor) == ("control.audit", "AuditEvent", "oversight")
     assert "secret words" not in told.payload
     assert "checked it all" in told.payload
+
+
+def test_a_release_names_its_scope_and_a_wrong_one_asks_nobody(person, paths, worker):
+    client = signed_in(person)
+    assert ask_release(client).status_code == 200
+    assert ask_release(client, scope="strategy", target="momentum").status_code == 200
+    assert worker.scopes == [("all", ""), ("strategy", "momentum")]
+    assert b"target is empty" in ask_release(client, scope="symbol").content
+    assert b"is unknown; allowed are all" in ask_release(client, scope="everybody").content
+    assert len(worker.scopes) == 2
 
 
 def test_what_the_worker_refuses_stays_killed_and_is_said(person, paths, worker):

@@ -178,7 +178,10 @@ def test_a_start_changes_nothing_that_limits_hang_on_and_says_so(two, paths):
     assert newest.version == 2
     after = newest.settings
     assert (after.account, after.black_swan, after.disk) == (before.account, before.black_swan, before.disk)
-    assert after.costs.fee_bps == 3.5  # what nobody signs for is the file's
+    assert after.costs.fee_bps == 3.5  # what limits do not hang on is the file's, and the start signs for it
+    made = ConfigurationVersion.objects.first()
+    assert made.reason.endswith("changes costs, source")
+    assert msgspec.json.decode(made.signature, type=Approved).approvers == ["start"]
     for section in ("account", "black_swan", "disk"):
         assert f"{section}: version 1 holds, not {paths.settings.name}" in said.getvalue()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from audit import artefacts
 from audit.ring import KeyRing
 from engine.configuration import Configuration
 from events.codec import envelope
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 STREAM = market_stream(FEED)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 RING = KeyRing.of_one(KEY.public_key(), PURPOSE)
+RING.entries += KeyRing.of_one(KEY.public_key(), artefacts.PURPOSE).entries
 GATE = Gate(lambda: RING)
 CALM_S = 75  # at the end: two reconciliations, and the latest fill
 POINTS = (
@@ -255,7 +257,7 @@ class Script:
             sha256="", effective_from_ns=self._market[0].close_ns + self._numbers * STEP_NS,
             content=msgspec.Raw(b"null"), reason="simulation",
         )  # fmt: skip
-        self._publish(event, 0)
+        self._publish(artefacts.signed(event, KEY), 0)
 
     def _garbage(self) -> None:
         self.sim.bus.add("control.worker", self.chance.choice((b"garbage", b"", b'{"type":"Nothing"}')))

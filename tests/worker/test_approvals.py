@@ -10,7 +10,7 @@ from audit.keys import create_missing, private_key, rotate
 from audit.ring import KeyRing
 from events.reader import JournalReader
 from events.types import ControlEvent
-from worker.approvals import Approved, Gate, sign
+from worker.approvals import START, Approved, Gate, sign
 from worker.replay import replay
 
 TWO = ("ada", "bob")
@@ -95,6 +95,61 @@ def test_what_limits_hang_on_needs_a_signature_as_they_do(judge, section, fields
 
 def test_a_higher_threshold_of_the_disk_needs_nobody(judge):
     assert judge(configure_event(changed_settings("disk", halted_bytes=300 * 2**20))) == ""
+
+
+def filed_settings(version=2, **fields):
+    given = configuration(version)
+    return msgspec.structs.replace(given, settings=msgspec.structs.replace(given.settings, **fields))
+
+
+def weights(**changes):
+    return {**configuration().settings.weights, **changes}
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"weights": weights(momentum=0.4)}, "weights.momentum"),
+        ({"routing": {"*": ["paper", "other"]}}, "routing"),
+        ({"costs": msgspec.structs.replace(configuration().settings.costs, fee_bps=0.0)}, "costs"),
+        ({"costs": msgspec.structs.replace(configuration().settings.costs, symbol_budget=0.9)}, "costs"),
+        ({"execution": msgspec.structs.replace(configuration().settings.execution, slices=9)}, "execution"),
+        ({"strategies": {"momentum": {"entry": 0.2}}}, "strategies"),
+    ],
+)
+def test_what_the_file_says_takes_the_starts_signature_and_never_the_buss_word(judge, ring_paths, fields, name):
+    event = configure_event(filed_settings(**fields))
+    assert judge(event) == f"it changes {name}, and nobody has signed it"
+    assert judge(signed(ring_paths, event, 2, approvers=[START])) == ""
+    assert judge(signed(ring_paths, event, 2, approvers=["ada"])) == ""
+    two = msgspec.structs.replace(configuration(), operators=2)
+    alone = msgspec.structs.replace(
+        event, content=msgspec.Raw(msgspec.json.encode(msgspec.structs.replace(filed_settings(**fields), operators=2)))
+    )
+    assert "1 of 2 people" in judge(signed(ring_paths, alone, 2, approvers=["ada"]), two)
+
+
+def test_a_start_loosens_no_limit_whatever_it_changes_beside_it(judge, ring_paths):
+    looser = msgspec.structs.replace(LOOSER, settings=msgspec.structs.replace(LOOSER.settings, routing={"*": ["b"]}))
+    event = signed(ring_paths, configure_event(looser), 2, approvers=[START])
+    assert judge(event) == "it loosens max_gross and changes routing, and 0 of 1 people have approved it"
+    both = signed(ring_paths, configure_event(looser), 2, approvers=["ada", START])
+    assert judge(both) == ""
+
+
+def test_less_capital_and_a_further_currency_need_nobody(judge):
+    assert judge(configure_event(filed_settings(weights=weights(momentum=0.1)))) == ""
+    assert judge(configure_event(filed_settings(rates={"EUR": "EURUSD"}))) == ""
+    known = filed_settings(1, rates={"EUR": "EURUSD"})
+    other = configure_event(filed_settings(rates={"EUR": "EURGBP"}))
+    assert judge(other, known) == "it changes rates.EUR, and nobody has signed it"
+    label = msgspec.structs.replace(
+        configuration(2), source=msgspec.structs.replace(configuration().source, label="LIVE")
+    )
+    assert judge(configure_event(label)) == "it changes source, and nobody has signed it"
+    assert (
+        judge(configure_event(with_first(2, currency="EUR"))) == "it changes instruments.SYMA, and nobody has signed it"
+    )
 
 
 def with_first(version=1, **fields):

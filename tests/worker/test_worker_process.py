@@ -20,6 +20,8 @@ from worker_station import (
     feed_entries,
 )
 
+from audit.artefacts import sign, signed
+from audit.keys import create_missing, private_key
 from events.bus import read_from
 from events.codec import decode_envelope, decode_payload
 from events.reader import JournalReader, verify
@@ -198,7 +200,14 @@ def model(occurrence):
     )  # fmt: skip
 
 
+def forgeries(paths, true):
+    """The same word unsigned, signed by the approvals key, and signed for something else."""
+    other = msgspec.structs.replace(sign(true, paths), reason="another")
+    return [true, signed(true, private_key(paths, "approvals")), other]
+
+
 def test_a_replay_waits_for_the_model_that_a_job_was_due_for(paths, bus, worker):
+    create_missing(paths)
     worker.start()
     bus.control(configure_event(configuration(waits=True)))
     worker.until(lambda view: view["state"] == "ACTIVE")
@@ -213,13 +222,19 @@ def test_a_replay_waits_for_the_model_that_a_job_was_due_for(paths, bus, worker)
         slices = view["counts"]["slices"]
         time.sleep(0.2)
         assert worker.ask(op="status")["counts"]["slices"] == slices
+        for forged in forgeries(paths, model(occurrence)) if not answered else ():
+            bus.control(forged, kind="ModelEvent")
         answered.add(occurrence)
-        bus.control(model(occurrence), kind="ModelEvent", repeat=2)
+        bus.control(sign(model(occurrence), paths), kind="ModelEvent", repeat=2)
     assert answered
     assert view["source"]["ended"]
     worker.stop()
     due = [r for r in records(paths) if r.type == "JobDue"]
     assert all(decode_payload("JobDue", r.payload).through_seq == r.seq for r in due)
+    alerts = [decode_payload("RiskAlert", r.payload) for r in records(paths) if r.type == "RiskAlert"]
+    forged = [alert.message for alert in alerts if alert.rule == "FORGED_MODEL"]
+    assert ["nobody" in forged[0], "not the models key" in forged[1], "does not hold" in forged[2]] == [True] * 3
+    assert len(forged) == 3
     models = [decode_payload("ModelEvent", r.payload).occurrence for r in records(paths) if r.type == "ModelEvent"]
     assert sorted(models) == sorted(answered)
 

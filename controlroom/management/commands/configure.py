@@ -7,10 +7,13 @@ import msgspec
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from audit.errors import AuditError
 from controlroom.access.operators import held_configuration
+from controlroom.access.signature import signer
 from engine.configuration import Configuration, SettingsError, Source, load_settings
 from market.instruments import Instrument
 from risk.actions import create_configuration
+from worker.approvals import START, filed
 
 HELD = ("account", "black_swan", "disk")
 """Sections that limits hang on: after the first start a file changes them as little as the limits themselves."""
@@ -63,15 +66,21 @@ class Command(BaseCommand):
             )
         operators = held.operators if held is not None else options["operators"]
 
-        def build(version: int) -> bytes:
-            return msgspec.json.encode(
-                Configuration(
-                    version=version, mode="PAPER", settings=limits, instruments=run.instruments, source=run.source,
-                    operators=operators,
-                )
-            )  # fmt: skip
-
+        wanted = Configuration(
+            version=0, mode="PAPER", settings=limits, instruments=run.instruments, source=run.source,
+            operators=operators,
+        )  # fmt: skip
+        reason = f"start with {run.source.feed}: {run.source.detail}"
+        sign = None
+        if held is not None:  # what loosens a limit needs people's word beside it
+            changed = filed(held, wanted)
+            reason += f"; changes {', '.join(changed)}" if changed else ""
+            try:
+                sign = signer([START])
+            except AuditError as error:
+                raise CommandError(f"what this start changes cannot be signed: {error}", returncode=2) from error
         made = create_configuration(
-            build=build, actor=None, reason=f"start with {run.source.feed}: {run.source.detail}"[:500]
-        )
+            build=lambda version: msgspec.json.encode(msgspec.structs.replace(wanted, version=version)), actor=None,
+            reason=reason[:500], sign=sign,
+        )  # fmt: skip
         self.stdout.write(f"configuration {made.version}")
