@@ -20,6 +20,7 @@ PLAIN = {
     "kill": "controlroom.supervisor.kill",
     "release": "controlroom.supervisor.release",
     "ledger": "controlroom.supervisor.ledger",
+    "tournament": "controlroom.supervisor.tournament",
     "risk": "controlroom.supervisor.risk",
     "flatten": "controlroom.supervisor.flatten",
     "maintenance": "controlroom.supervisor.maintenance",

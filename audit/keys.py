@@ -24,6 +24,8 @@ from events.commandline import BadInputError, complain, existing
 from events.paths import DataPaths
 
 PURPOSES = ("signing", "approvals", "competition", "models")
+READING = frozenset({"competition"})
+"""Purposes whose old private keys are kept, and backed up: they read what was sealed to them."""
 SHORTEST_PASSPHRASE = 12
 EXAMPLE = "keys backup --to /media/usb/station-keys --passphrase-file phrase.txt"
 
@@ -52,6 +54,7 @@ def rotate(paths: DataPaths, purpose: str) -> tuple[str, str]:
     """Replace a purpose's key by a new one that the old one signs; return the ids of both.
 
     The old private key is removed afterwards: nobody shall sign with it any more. Its public half stays in the ring.
+    The competition's stays too: what was sealed to it can be read with nothing else.
 
     Raises
     ------
@@ -64,7 +67,8 @@ def rotate(paths: DataPaths, purpose: str) -> tuple[str, str]:
         _add(paths, ring, purpose, Ed25519PrivateKey.generate(), signer=old)
         fresh = KeyRing.read(paths.keys).current(purpose)
     old_id = key_id(old.public_key())
-    private_file(paths, purpose, old_id).unlink()
+    if purpose not in READING:
+        private_file(paths, purpose, old_id).unlink()
     return old_id, fresh.key if fresh else ""
 
 
@@ -79,20 +83,36 @@ def private_key(paths: DataPaths, purpose: str, ring: KeyRing | None = None) -> 
     current = (ring or KeyRing.read(paths.keys)).current(purpose)
     if current is None:
         raise AuditError(f"{paths.keys} has no {purpose} key; make one with `manage.py keys create`")
-    file = private_file(paths, purpose, current.key)
+    return _read_private(paths, purpose, current.key)
+
+
+def private_keys(paths: DataPaths, purpose: str, ring: KeyRing | None = None) -> list[Ed25519PrivateKey]:
+    """Return a purpose's private keys that are of use, oldest first: the current one; of the competition all.
+
+    Raises
+    ------
+    AuditError
+        as ``private_key``; an empty list where the purpose has none.
+    """
+    entries = [entry for entry in (ring or KeyRing.read(paths.keys)).entries if entry.purpose == purpose]
+    return [_read_private(paths, purpose, entry.key) for entry in (entries if purpose in READING else entries[-1:])]
+
+
+def _read_private(paths: DataPaths, purpose: str, identity: str) -> Ed25519PrivateKey:
+    file = private_file(paths, purpose, identity)
     try:
         if file.stat().st_mode & 0o077:
             raise AuditError(f"{file} may be read by others; chmod 600 it, and rotate it if anybody did")
         key = serialization.load_pem_private_key(file.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
         raise AuditError(f"{file} cannot be read ({error}); restore it from a backup") from error
-    if not isinstance(key, Ed25519PrivateKey) or key_id(key.public_key()) != current.key:
-        raise AuditError(f"{file} is not the private half of key {current.key}; restore it from a backup")
+    if not isinstance(key, Ed25519PrivateKey) or key_id(key.public_key()) != identity:
+        raise AuditError(f"{file} is not the private half of key {identity}; restore it from a backup")
     return key
 
 
 def backup(paths: DataPaths, folder: Path, passphrase: bytes) -> list[str]:
-    """Write every current private key, encrypted (PKCS8), and the public ring into a folder; return the files' names.
+    """Write every private key that is still of use, encrypted (PKCS8), and the public ring; return the files' names.
 
     Raises
     ------
@@ -103,8 +123,7 @@ def backup(paths: DataPaths, folder: Path, passphrase: bytes) -> list[str]:
     encryption = serialization.BestAvailableEncryption(passphrase)
     files: dict[str, bytes] = {RING: b"".join(line + b"\n" for line in ring.lines)}
     for purpose in PURPOSES:
-        if ring.current(purpose) is not None:
-            key = private_key(paths, purpose, ring)
+        for key in private_keys(paths, purpose, ring):
             name = f"{purpose}-{key_id(key.public_key())}"
             pkcs8 = serialization.PrivateFormat.PKCS8
             files[f"{name}.key"] = key.private_bytes(serialization.Encoding.PEM, pkcs8, encryption)

@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "events",
     "risk",
     "agents",
+    "tournaments",
     "controlroom",
     "controlroom.access",
     "controlroom.pages",

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from events.tournament import TYPES
 from events.types import PAYLOADS, Envelope, MarketEvent
 
 
@@ -11,14 +12,17 @@ class CodecError(ValueError):
     """Bytes or a payload that no reader could take: the sentence names the type, the field and what is allowed."""
 
 
+KNOWN = {**PAYLOADS, **TYPES}
+"""Every payload by name."""
+
 _encoder = msgspec.json.Encoder()
 _envelopes = msgspec.json.Decoder(Envelope)
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {
-    **{name: msgspec.json.Decoder(payload) for name, payload in PAYLOADS.items()},
+    **{name: msgspec.json.Decoder(payload) for name, payload in KNOWN.items()},
     "MarketEvent": msgspec.json.Decoder(MarketEvent),
 }
 _by_class: dict[type, msgspec.json.Decoder[Any]] = {
-    payload: msgspec.json.Decoder(payload) for payload in (*PAYLOADS.values(), *MarketEvent.__args__)
+    payload: msgspec.json.Decoder(payload) for payload in (*KNOWN.values(), *MarketEvent.__args__)
 }
 
 

@@ -578,6 +578,7 @@ PAYLOADS: dict[str, type] = {
     "BusPosition": BusPosition,
     "UnreadableEntry": UnreadableEntry,
 }
+"""Name to type; those of tournaments stand beside them in events/tournament.py."""
 
 INPUTS = frozenset({
     "MarketSlice", "CorporateActionEvent", "StanceEvent", "ModelEvent", "BrokerEvent", "FillEvent", "ControlEvent",

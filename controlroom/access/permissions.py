@@ -25,13 +25,17 @@ PERMISSIONS = {
     "flatten": "close positions by reducing orders",
     "set_maintenance": "begin and end maintenance",
     "change_operators": "choose whether a loosening takes one operator or two",
+    "view_tournaments": "see rounds of tournaments and their rules",
+    "run_tournament": "run a round of the tournament",
+    "change_tournament_rules": "draft and activate rules of tournaments",
 }
 """Codename to what it allows, in words."""
 
 _SEE = (
     "view_overview", "view_market", "view_positions", "view_orders", "view_risk", "view_system",
-    "view_audit", "press_kill", "control_replay", "view_limits",
+    "view_audit", "press_kill", "control_replay", "view_limits", "view_tournaments",
 )  # fmt: skip
+_TOURNAMENT = ("view_tournament_audit", "run_tournament", "change_tournament_rules")
 _RECORD = ("view_whole_audit", "verify_record", "export_record")
 
 DANGEROUS = ("release_kill", "change_configuration", "approve", "flatten", "set_maintenance", "change_operators")
@@ -39,7 +43,7 @@ DANGEROUS = ("release_kill", "change_configuration", "approve", "flatten", "set_
 
 ROLES: dict[str, tuple[str, ...]] = {
     STRATEGY_DEVELOPER: _SEE,
-    TOURNAMENT_ADMINISTRATOR: (*_SEE, "view_tournament_audit"),
+    TOURNAMENT_ADMINISTRATOR: (*_SEE, *_TOURNAMENT),
     OVERSIGHT: (*_SEE, *_RECORD, *DANGEROUS),
 }
 
@@ -53,6 +57,8 @@ SUPERUSER = frozenset(
     "events.view_job",
     "risk.view_configurationversion",
     "agents.view_artefact",
+    "tournaments.view_rulesversion",
+    "tournaments.view_tournamentround",
 }
 """All that ``is_superuser`` grants: people, and looking at tables. No trading right is among it, nor can one be added
 here by accident: a test compares the two lists."""

@@ -7,7 +7,7 @@ import uuid
 from celery import shared_task
 from django.conf import settings
 
-from controlroom.jobs import watch
+from controlroom.jobs import rounds, watch
 from controlroom.supervisor import control
 
 
@@ -22,11 +22,20 @@ def watch_risk() -> None:
 
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator] # celery ships no types
+def hold_round(job_id: int) -> bool:
+    """Hold one round of a tournament as far as its bars reach; a second ring for the same job does nothing."""
+    return rounds.hold(job_id=int(job_id), owner=_owner())
+
+
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator] # celery ships no types
 def stress_report(job_id: int) -> bool:
     """Make one stress report; where the worker does not answer the schedule rings again."""
     try:
         view = control.ask(settings.DATA, {"op": "status"})
     except control.WorkerAwayError:
         return False
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    return watch.report(job_id=int(job_id), owner=owner, view=view)
+    return watch.report(job_id=int(job_id), owner=_owner(), view=view)
+
+
+def _owner() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

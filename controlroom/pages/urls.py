@@ -4,6 +4,7 @@ from django.urls import path
 
 from controlroom.pages import acts, approvals, controls, limits, market, orders, overview, positions, risk, system
 from controlroom.pages.audit import event, record, requests, search, tournaments
+from controlroom.pages.tournaments import one_round, rules, season
 
 urlpatterns = [
     path("", overview.page, name="overview"),
@@ -12,6 +13,12 @@ urlpatterns = [
     path("market/", market.page, name="market"),
     path("market/<str:symbol>", market.page, name="market-symbol"),
     path("data/bars/<str:symbol>", market.bars, name="bars-data"),
+    path("tournaments/", season.page, name="tournaments"),
+    path("tournaments/run", season.run, name="tournament-run"),
+    path("tournaments/rules", rules.page, name="tournament-rules"),
+    path("tournaments/rules/draft", rules.draft, name="tournament-rules-draft"),
+    path("tournaments/rules/<int:version>/activate", rules.activate, name="tournament-rules-activate"),
+    path("tournaments/<path:round_id>", one_round.page, name="tournament"),
     path("positions/", positions.page, name="positions"),
     path("orders/", orders.page, name="orders"),
     path("orders/orders.csv", orders.as_csv, name="orders-csv"),

@@ -19,6 +19,7 @@ ASKED = {
     "verify_record": "audit.tasks.verify_record",
     "export_record": "audit.tasks.export_record",
     "stress_report": "controlroom.jobs.tasks.stress_report",
+    "tournament_round": "controlroom.jobs.tasks.hold_round",
 }
 """Job names that people and schedules ask for; no process may ask for them over the bus."""
 

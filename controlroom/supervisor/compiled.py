@@ -9,7 +9,7 @@ from pathlib import Path
 
 from controlroom.supervisor.options import ROOT
 
-SOURCES = ("engine", "agents", "risk", "market")
+SOURCES = ("engine", "agents", "risk", "market", "tournaments/stress")
 KEPT = 4
 
 

@@ -142,7 +142,7 @@ def build(feed: str, parts: list[Rows], interval_s: int | None) -> BarTable:
         _check_sorted(part)
     steps = [lengths(part, interval_s) for part in parts]
     _check_one_length(parts, steps)
-    closes = [_closes(part, length) for part, length in zip(parts, steps, strict=True)]
+    closes = [closes_of(part, length) for part, length in zip(parts, steps, strict=True)]
     sent = [_sending(part, close) for part, close in zip(parts, closes, strict=True)]
     joined = {
         name: np.concatenate([getattr(part, name) for part in parts])
@@ -206,7 +206,7 @@ def _check_one_length(parts: list[Rows], lengths: list[Int64Array]) -> None:
                 )
 
 
-def _closes(part: Rows, length_s: Int64Array) -> Int64Array:
+def closes_of(part: Rows, length_s: Int64Array) -> Int64Array:
     """Return when each bar is known: open + length; a daily one at the close of its date's session, if there is one."""
     closes = part.open_ns + length_s * SECOND_NS
     for code in np.unique(part.symbol[length_s == DAY_S]).tolist():

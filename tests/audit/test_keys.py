@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 
 from audit import keys
 from audit.errors import AuditError
-from audit.ring import KeyRing
+from audit.ring import KeyRing, key_id
 from events.paths import DataPaths
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +68,15 @@ def test_a_rotation_chains_the_new_key_to_the_old_one_and_removes_its_private_ha
     assert (before.key, ring.current("signing").key, ring.current("signing").by) == (old, new, old)
     assert not keys.private_file(paths, "signing", old).exists()
     assert old in ring.keys  # what it signed stays verifiable
+
+
+def test_the_competitions_old_key_stays_and_is_backed_up_since_it_reads_what_was_sealed_to_it(paths, tmp_path):
+    old, new = keys.rotate(paths, "competition")
+    assert keys.private_file(paths, "competition", old).exists()
+    assert [key_id(key.public_key()) for key in keys.private_keys(paths, "competition")] == [old, new]
+    assert len(keys.private_keys(paths, "signing")) == 1
+    names = keys.backup(paths, tmp_path / "backup", b"a long passphrase")
+    assert {f"competition-{old}.key", f"competition-{new}.key"} <= set(names)
 
 
 @pytest.mark.parametrize("line", range(4))

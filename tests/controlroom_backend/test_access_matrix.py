@@ -33,7 +33,13 @@ ADMIN = {
     "admin:autocomplete": "refused",  # no field asks for it
     **{
         f"admin:{table}_{verb}": "refused"
-        for table in ("access_user", "auth_group", "agents_artefact")
+        for table in (
+            "access_user",
+            "auth_group",
+            "agents_artefact",
+            "tournaments_rulesversion",
+            "tournaments_tournamentround",
+        )
         for verb in ("add", "delete")
     },
     "admin:access_user_add": "open",

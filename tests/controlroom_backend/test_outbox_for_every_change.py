@@ -29,6 +29,10 @@ ELSEWHERE = {
     "kill": "the worker journals it, by three ways that need no database",
     "theme": "a cookie of this browser alone",
     **dict.fromkeys(
+        ("tournament-run", "tournament-rules-draft", "tournament-rules-activate"),
+        "tests/pages/test_tournaments.py looks at their events: they are a tournament administrator's",
+    ),
+    **dict.fromkeys(
         ("step-up", "one-time-codes", "act", "limits-change", "operators", "approval-approve", "approval-refuse"),
         "test_oversight.py looks at their events: each needs a device, a fresh code or another person",
     ),

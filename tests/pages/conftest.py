@@ -13,6 +13,7 @@ from django.test import Client
 
 from controlroom.access.actions import sync_roles
 from controlroom.access.models import User
+from controlroom.access.permissions import STRATEGY_DEVELOPER, TOURNAMENT_ADMINISTRATOR
 from controlroom.live import source
 from controlroom.pages import store
 from events import bus
@@ -83,6 +84,22 @@ def visitor(person: Callable[..., User], client: Client) -> Client:
     """A browser of somebody of the oversight group."""
     client.force_login(person("oversight"))
     return client
+
+
+@pytest.fixture
+def boss(person: Callable[..., User], client: Client, station: Any) -> Client:
+    """A browser of a tournament administrator."""
+    station.publish(scripted.view())
+    client.force_login(person(TOURNAMENT_ADMINISTRATOR, name="boss"))
+    return client
+
+
+@pytest.fixture
+def developer(person: Callable[..., User], station: Any) -> Client:
+    """A browser of a strategy developer."""
+    made = Client()
+    made.force_login(person(STRATEGY_DEVELOPER, name="dev"))
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,10 @@ from typing import Any
 
 from agents.selectors import strategies_of
 from controlroom.access.permissions import named
+from events.tournament import TYPES
 from market.store.port import EventScope
 
-TOURNAMENT_TYPES = ("ChallengeEvent", "DefenseEvent", "TournamentResultEvent")
+TOURNAMENT_TYPES = tuple(TYPES)
 """Event types of tournaments, under the source document's names."""
 
 

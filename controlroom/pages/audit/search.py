@@ -17,6 +17,7 @@ from controlroom.pages.audit.asked import filter_of, zone_of
 from controlroom.pages.station import station_page
 from controlroom.pages.store import station_store
 from controlroom.pages.streaming import Line, later
+from events import tournament
 from events.types import PAYLOADS
 from market.store.port import EventFilter, EventRow, EventScope, QueryError, StoreUnavailableError
 from recorder.projector import QUIET
@@ -25,7 +26,7 @@ PAGE_ROWS = 50
 WRITERS = ("execution", "station")
 PROCESSES = ("engine", "worker", "controlroom", "calibrators", "recorder", "relay")
 LONGEST_SAYING = 400  # characters of what an event says
-TYPES = sorted(set(PAYLOADS) - QUIET)
+TYPES = sorted({*PAYLOADS, *tournament.TYPES} - QUIET)
 
 
 def says(metadata: str) -> str:

@@ -1,0 +1,1 @@
+"""Brains of the agents: one port, and each brain a closed folder behind it."""

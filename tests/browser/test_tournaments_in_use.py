@@ -1,0 +1,82 @@
+"""The tournaments' pages as a person meets them: full of rounds, in both themes, at three widths, all of it drawn."""
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.conftest import Trouble
+from tests.browser.stage import USER, Stage
+from tests.browser.test_access_for_all import themed, violations
+
+pytestmark = pytest.mark.browser
+
+STORED = f"""
+from django.contrib.auth.models import Group
+from controlroom.access.models import User
+from tests.pages import rounds
+from tournaments import actions
+from tournaments.models import TournamentRound
+User.objects.get(username="{USER}").groups.add(Group.objects.get(name="tournament administrator"))
+if not TournamentRound.objects.exists():
+    earlier, later = rounds.held()
+    for one in (earlier, later):
+        rounds.stored(one)
+    rounds.stored(rounds.at("challenge", later), round_id="tournament:hand:sealed")
+    rounds.stored(rounds.void("3 valid entries are fewer than min_strategies = 4"), round_id="tournament:hand:few")
+    boss = User.objects.get(username="{USER}")
+    for number, change in enumerate(({{"hour": 3}}, {{"stress_paths": 300}})):
+        actions.draft_rules(changes=change, reason="a trial of something", actor=boss)
+    actions.activate_rules(version=1, reason="agreed", actor=boss)
+"""
+ROUND = "/tournaments/tournament:XNYS:2019-01-14?agent=momentum"
+PAGES = ("/tournaments/", ROUND, "/tournaments/tournament:hand:sealed", "/tournaments/tournament:hand:few")
+RULES = "/tournaments/rules"
+
+
+@pytest.fixture
+def stored(stage: Stage) -> Stage:
+    """The stage with four rounds and two versions of the rules; its person is a tournament administrator too."""
+    stage.manage_shell(STORED)
+    return stage
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("path", [*PAGES, RULES])
+def test_all_of_it_can_be_read(context: BrowserContext, stored: Stage, path: str, theme: str) -> None:
+    page = themed(context, stored, theme)
+    page.goto(f"{stored.url}{path}")
+    expect(page.locator("body")).to_have_attribute("data-link", "live")
+    for width in (1280, 1366, 1920):
+        page.set_viewport_size({"width": width, "height": 720})
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") == 0
+        inside = "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1).length"
+        assert (width, page.evaluate(inside)) == (width, 0)
+    assert violations(page) == ""
+
+
+def test_bars_are_as_long_as_their_numbers(page: Page, stored: Stage) -> None:
+    page.goto(f"{stored.url}{ROUND}")
+    drawn = page.evaluate(
+        """[...document.querySelectorAll('svg.measured, svg.left')].map(one => [
+        one.querySelector('.part').getBoundingClientRect().width / one.getBoundingClientRect().width * 100,
+        Number(one.querySelector('.part').getAttribute('width'))])"""
+    )
+    assert len(drawn) >= 3 + 6 * 4
+    assert all(abs(seen - wanted) < 1.0 for seen, wanted in drawn)
+
+
+def test_a_draft_is_typed_compared_and_activated(page: Page, stored: Stage, trouble: Trouble) -> None:
+    trouble.expected("400 (Bad Request)")
+    page.goto(f"{stored.url}{RULES}")
+    page.fill("[name=stress_symbols]", "999")
+    page.locator("#fields [name=reason]").fill("too many")
+    page.get_by_role("button", name="Draft rules").click()
+    expect(page.get_by_role("alert").filter(has_text="Not changed")).to_contain_text("outside 1 to 64 symbols")
+    expect(page.locator("[name=stress_symbols]")).to_have_value("999")
+    page.fill("[name=stress_symbols]", "4")
+    page.get_by_role("button", name="Draft rules").click()
+    expect(page.locator("#difference tbody")).to_contain_text("stress_symbols")
+    row = page.locator("#versions tbody tr").first
+    row.locator("[name=reason]").fill("it was compared")
+    row.get_by_role("button").click()
+    expect(page.locator("#versions tbody tr").first).to_contain_text("active")
+    expect(page.locator("#difference")).to_contain_text("are the same in every field")

@@ -1,0 +1,144 @@
+"""Changes of tournaments that people ask for: versions of the rules, and rounds; tournaments/holding holds these."""
+
+import time
+from collections.abc import Mapping
+
+import msgspec
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from events.actions import create_job, in_turn, put
+from events.actors import STATION, Actor
+from events.models import Job
+from events.streams import CONTROL_AUDIT
+from events.types import AuditEvent
+from tournaments.models import RulesVersion, TournamentRound
+from tournaments.rules import Rules, RulesError, canonical_json, field_problem, fingerprint, from_json, problems
+from tournaments.selectors import active_rules, rules_of
+from tournaments.station import RequestError, RoundRequest, occurrence_of
+
+JOB = "tournament_round"
+CHANGE_RULES, RUN = "access.change_tournament_rules", "access.run_tournament"
+REASON_LIMIT = 500
+
+
+@transaction.atomic
+def draft_rules(*, changes: Mapping[str, object], reason: str, actor: Actor) -> RulesVersion:
+    """Make a new draft: the newest version with other values.
+
+    Raises
+    ------
+    PermissionDenied
+        if the person may not.
+    RulesError
+        naming the first field that is out of range, or that nothing changes.
+    """
+    _may(actor, CHANGE_RULES, "change the rules of tournaments; a tournament administrator may")
+    reason = _reason(reason)
+    if found := [sentence for name, value in changes.items() if (sentence := field_problem(name, value))]:
+        raise RulesError(found[0])
+    in_turn()
+    newest = RulesVersion.objects.first()
+    before = Rules() if newest is None else rules_of(newest)
+    version = (RulesVersion.objects.aggregate(newest=Max("version"))["newest"] or 0) + 1
+    try:
+        made = msgspec.convert({**msgspec.to_builtins(before), **changes, "version": version}, Rules)
+    except msgspec.ValidationError as error:
+        raise RulesError(f"rules: {error}") from error
+    if found := problems(made):
+        raise RulesError(found[0])
+    if msgspec.structs.replace(made, version=before.version) == before and newest is not None:
+        raise RulesError("nothing changes: every field is as it was")
+    row = RulesVersion.objects.create(
+        version=version, content=canonical_json(made).decode(), sha256=fingerprint(made), author=actor.get_username(),
+        reason=reason,
+    )  # fmt: skip
+    tell("draft tournament rules", f"rules {version}", actor, reason)
+    return row
+
+
+@transaction.atomic
+def activate_rules(*, version: int, reason: str, actor: Actor) -> RulesVersion:
+    """Put a draft, or a version that was retired, in force; rounds that have begun go on under theirs.
+
+    Raises
+    ------
+    PermissionDenied
+        if the person may not.
+    RulesError
+        if there is no such version, or it is in force.
+    """
+    _may(actor, CHANGE_RULES, "activate rules of tournaments; a tournament administrator may")
+    reason = _reason(reason)
+    in_turn()
+    row = RulesVersion.objects.filter(version=version).first()
+    if row is None:
+        raise RulesError(f"version = {version} is no version of the rules")
+    if row.status == RulesVersion.Status.ACTIVE:
+        raise RulesError(f"version = {version} is in force already")
+    from_json(row.content.encode())  # a version that was written under other ranges is not put in force unseen
+    RulesVersion.objects.filter(status=RulesVersion.Status.ACTIVE).update(status=RulesVersion.Status.RETIRED)
+    row.status, row.activated_by, row.activated_at = RulesVersion.Status.ACTIVE, actor.get_username(), timezone.now()
+    row.save(update_fields=["status", "activated_by", "activated_at"])
+    tell("activate tournament rules", f"rules {version}", actor, reason)
+    return row
+
+
+@transaction.atomic
+def ask_round(*, request: RoundRequest, reason: str, actor: Actor | None) -> tuple[TournamentRound, Job]:
+    """Ask for a round; the same occurrence a second time is the same round. The job still has to be rung for.
+
+    ``actor`` None: the shell's own user.
+
+    Raises
+    ------
+    PermissionDenied
+        if the person may not.
+    RequestError
+        if the request names no instant of a round or no file, or a round of that name was asked for with other inputs.
+    """
+    if actor is not None:
+        _may(actor, RUN, "run a tournament; a tournament administrator may")
+    reason = _reason(reason)
+    if not request.bars:
+        raise RequestError("bars is empty; name at least one file")
+    in_turn()
+    rules = active_rules()
+    occurrence = occurrence_of(request, rules)
+    who = actor.get_username() if actor is not None else STATION
+    row, new = TournamentRound.objects.get_or_create(
+        round_id=occurrence.key,
+        defaults={
+            "rules_version": rules.version, "as_of_ns": request.as_of_ns, "actor": who,
+            "request": msgspec.json.encode(request).decode(),
+        },
+    )  # fmt: skip
+    if not new and msgspec.json.decode(row.request, type=RoundRequest) != request:
+        raise RequestError(f"round {row.round_id} was asked for with other inputs; give this one a name of its own")
+    job, _ = create_job(name=JOB, occurrence=occurrence.key, request=msgspec.json.encode(row.id).decode())
+    if new:
+        tell("run tournament", occurrence.key, actor, reason)
+    return row, job
+
+
+def _may(actor: Actor, permission: str, what: str) -> None:
+    if not actor.has_perm(permission):
+        raise PermissionDenied(f"{actor.get_username()} may not {what}")
+
+
+def _reason(reason: str) -> str:
+    reason = reason.strip()
+    if not 3 <= len(reason) <= REASON_LIMIT:
+        raise RulesError(f"The reason has {len(reason)} characters; the journal wants 3 to {REASON_LIMIT}.")
+    return reason
+
+
+def tell(action: str, target: str, actor: Actor | None, reason: str) -> None:
+    """Promise the record's word of what was done; without an actor the station did it."""
+    who = actor.get_username() if actor is not None else STATION
+    told = AuditEvent(
+        wall_ns=time.time_ns(), action=action, target=target, actor=who, outcome="done", reason=reason[:REASON_LIMIT]
+    )
+    put(stream=CONTROL_AUDIT, payload=told, actor=who)

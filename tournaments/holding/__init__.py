@@ -1,0 +1,1 @@
+"""Rounds as a station holds them."""

@@ -1,0 +1,210 @@
+"""Holds rounds: each step written once, in one transaction with its events. It brings the simulator along."""
+
+import base64
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from django.conf import settings
+from django.db import transaction
+
+from agents.brains.port import Prediction
+from agents.strategies import STRATEGIES, parameter_array
+from audit.keys import private_file
+from audit.ring import KeyRing
+from engine.configuration import load_settings
+from events.actions import finish_job, in_turn, kept_lease, put
+from events.actors import STATION
+from events.models import Job
+from events.streams import CONTROL_AUDIT
+from tournaments import keeping
+from tournaments.actions import REASON_LIMIT, tell
+from tournaments.conduct import Conductor, Inputs, walked
+from tournaments.journaled import Sealing, events_of
+from tournaments.market import Market
+from tournaments.models import RulesVersion, TournamentRound
+from tournaments.record import RoundRecord
+from tournaments.rounds import TERMINAL, Round, Voided, advance, new_round
+from tournaments.rules import Rules
+from tournaments.sealing import Context, Sealed, TransportKey, competition_key, seal, unseal
+from tournaments.season import Memory
+from tournaments.selectors import earlier_records, rules_of
+from tournaments.station import RequestError, RoundRequest, occurrence_of
+from tournaments.stress.policies import Entrant
+
+COMPETITION = "competition"
+SECOND_NS = 1_000_000_000
+Load = Callable[[RoundRequest], Market]
+"""Reads the market that a request names; raises ValueError with one sentence where it cannot."""
+
+
+def hold(*, job: Job, owner: str, load: Load) -> bool:
+    """Take a claimed job's round as far as its bars reach, step by step; whoever comes after a crash goes on there.
+
+    A round that its inputs do not allow is void, with the reason; allocations stay.
+    """
+    row = TournamentRound.objects.get(id=msgspec.json.decode(job.request, type=int))
+    with kept_lease(job_id=job.id, owner=owner) as lease:
+        try:
+            driven = _driven(row, load)
+        except (ValueError, OSError) as error:
+            _void(row, f"{error}")
+        else:
+            for step, share in driven.steps():
+                lease.phase, lease.percent = step, share
+    finish_job(job_id=job.id, owner=owner, result=msgspec.json.encode(row.round_id).decode())
+    return True
+
+
+@dataclass
+class Driven:
+    """A round in a process: its conductor, its row, and what seals it."""
+
+    row: TournamentRound
+    record: RoundRecord
+    conductor: Conductor
+    key: TransportKey | None
+    sealing: Sealing
+    last_ns: int
+
+    def steps(self) -> "list[tuple[str, int]]":
+        """Do all that can be done now; return the steps with the share of the round that each brings it to."""
+        done: list[tuple[str, int]] = []
+        while (state := self.record.round.state) not in TERMINAL:
+            if state == "settle" and self.last_ns < self.record.round.settles_ns:
+                break  # the predicted session is to come
+            self._step(_instant(self.record.round))
+            done.append((state, 100 * (len(self.record.round.results)) // 8))
+        return done
+
+    def _step(self, at_ns: int) -> None:
+        name = self.record.round.state
+        made = self.conductor.step(self.record, at_ns)
+        sealed = self._seal(made) if name == "predict" else {}
+        public = base64.b64encode(self.key.public).decode() if self.key is not None else ""
+        told = list(events_of(name, made, sealed, public, self.sealing))  # type: ignore[arg-type] # a step's name
+        with transaction.atomic():
+            in_turn()
+            hidden = msgspec.structs.replace(made, entries={}) if name == "predict" else made
+            self.row.record, self.row.state = msgspec.json.encode(hidden).decode(), made.round.state
+            self.row.reason = made.round.reason
+            self.row.sealed = msgspec.json.encode(sealed).decode()
+            self.row.save()
+            for request_id, agent, payload in told:
+                put(stream=CONTROL_AUDIT, payload=payload, actor=STATION, agent_id=agent, request_id=request_id)
+        self.record = made
+        if name == "challenge" or made.round.state in TERMINAL:
+            self._close()
+
+    def _seal(self, made: RoundRecord) -> dict[str, Sealed]:
+        assert self.key is not None  # noqa: S101 - made with the round
+        return {
+            agent: seal(
+                self.key.public,
+                Context(round_id=made.round.round_id, agent=agent, kind="entry", step="predict"),
+                self.sealing.nonce(),
+                msgspec.json.encode(entry),
+            )
+            for agent, entry in made.entries.items()
+        }
+
+    def _close(self) -> None:
+        """Destroy the round's key: entries are revealed, and the record keeps them under the competition's."""
+        if self.key is not None:
+            self.key.destroy()
+            self.key = None
+        keeping.destroy(_folder(), self.row.round_id)
+
+
+def _instant(held: Round) -> int:
+    """Return when a step is done on history: a second before its deadline, as if everybody took their time."""
+    if held.state == "settle":
+        return held.settles_ns
+    return max(held.started_ns, held.deadlines_ns[held.state] - SECOND_NS)
+
+
+def _driven(row: TournamentRound, load: Load) -> Driven:
+    request = msgspec.json.decode(row.request, type=RoundRequest)
+    rules = _rules_at(row)
+    market = load(request)
+    costs = load_settings(settings.DATA.settings if settings.DATA.settings.exists() else None).costs
+    entrants = tuple(Entrant(each.name, each, parameter_array(each, {})) for each in STRATEGIES)
+    memory = memory_of(earlier_records(before_ns=request.as_of_ns))
+    last_ns = int(market.daily.now_ns[-1])
+    inputs = Inputs(
+        market=market, entrants=entrants, rules=rules, costs=costs, capital=request.capital, seed=request.seed,
+        as_of_ns=request.as_of_ns, before=memory.before, settled=tuple(memory.settled), precedents=memory.precedents,
+        threads=min(os.cpu_count() or 1, 8),
+    )  # fmt: skip
+    seen = walked(market, entrants, costs, rules, as_of_ns=max(last_ns, request.as_of_ns))
+    record = _resumed(row, request, rules, market)
+    revealed = record.round.result("challenge") is not None
+    key = None if revealed else keeping.transport_key(_folder(), row.round_id)
+    if key is not None and record.round.result("predict") is not None:
+        record = msgspec.structs.replace(record, entries=_unsealed(key, row))
+    elif revealed:
+        keeping.destroy(_folder(), row.round_id)  # a crash may have come between the reveal and this
+    return Driven(row, record, Conductor(inputs, seen), key, _sealing(), last_ns)
+
+
+def _resumed(row: TournamentRound, request: RoundRequest, rules: Rules, market: Market) -> RoundRecord:
+    if row.record:
+        return msgspec.json.decode(row.record, type=RoundRecord)
+    calendars = {each.calendar for each in market.instruments}
+    occurrence = occurrence_of(request, rules)
+    begun = new_round(occurrence, rules, started_ns=request.as_of_ns, calendars=calendars)
+    return RoundRecord(round=begun)
+
+
+def _unsealed(key: TransportKey, row: TournamentRound) -> dict[str, list[Prediction]]:
+    held = msgspec.json.decode(row.sealed, type=dict[str, Sealed])
+    return {
+        agent: msgspec.json.decode(unseal(key, each).content, type=list[Prediction]) for agent, each in held.items()
+    }
+
+
+def _sealing() -> Sealing:
+    current = KeyRing.read(settings.DATA.keys).current(COMPETITION)
+    if current is None:
+        raise RequestError("the station has no competition key; make one with `manage.py keys create`")
+    pem = private_file(settings.DATA, COMPETITION, current.key).read_bytes()
+    return Sealing(competition_key(pem), lambda: secrets.token_bytes(32))
+
+
+def _rules_at(row: TournamentRound) -> Rules:
+    version = RulesVersion.objects.filter(version=row.rules_version).first()
+    return msgspec.structs.replace(Rules(), version=row.rules_version) if version is None else rules_of(version)
+
+
+def _void(row: TournamentRound, reason: str) -> None:
+    """End a round without effect, with the record as far as it came."""
+    with transaction.atomic():
+        in_turn()
+        if row.record:
+            record = msgspec.json.decode(row.record, type=RoundRecord)
+            if record.round.state not in TERMINAL:
+                ended: Round = advance(record.round, Voided(reason[:REASON_LIMIT], time.time_ns()))
+                row.record = msgspec.json.encode(msgspec.structs.replace(record, round=ended)).decode()
+        row.state, row.reason, row.sealed = "void", reason[:REASON_LIMIT], "{}"
+        row.save()
+        tell("void tournament", row.round_id, None, reason)
+    keeping.destroy(_folder(), row.round_id)
+
+
+def _folder() -> Path:
+    return Path(settings.DATA.secrets) / "rounds"
+
+
+def memory_of(records: Iterable[RoundRecord]) -> Memory:
+    """Return what earlier rounds hand on: of those that allocated, settled ones with what they taught."""
+    memory = Memory()
+    for record in records:
+        if record.settlement is not None:
+            memory.take(record)
+        elif record.allocated is not None:
+            memory.before = record.allocated
+    return memory

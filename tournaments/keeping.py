@@ -1,0 +1,31 @@
+"""The secret of a round's transport key: one file of its own while entries are sealed, gone once they are revealed."""
+
+import os
+import secrets
+from pathlib import Path
+
+from audit.files import make_private, write_file
+from tournaments.sealing import KEY_BYTES, TransportKey
+
+
+def transport_key(folder: Path, round_id: str) -> TransportKey:
+    """Return a round's key; made, and kept in a file that only its owner reads, if there is none."""
+    file = _file(folder, round_id)
+    if not file.exists():
+        make_private(folder)
+        write_file(file, secrets.token_bytes(KEY_BYTES))
+    return TransportKey(round_id, file.read_bytes())
+
+
+def destroy(folder: Path, round_id: str) -> None:
+    """Remove the secret, overwritten first; doing so again is no error."""
+    file = _file(folder, round_id)
+    if file.exists():
+        with file.open("r+b") as held:
+            held.write(bytes(KEY_BYTES))
+            os.fsync(held.fileno())
+        file.unlink()
+
+
+def _file(folder: Path, round_id: str) -> Path:
+    return folder / f"{round_id.replace(':', '-').replace('/', '-')}.secret"

@@ -1,0 +1,1 @@
+"""What becomes of frozen policies on bootstrapped sessions when markets break: resilience, and claims decided."""
