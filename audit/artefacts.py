@@ -11,7 +11,6 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit.keys import private_key
 from audit.ring import KeyRing, key_id
 from events.paths import DataPaths
 from events.types import ModelEvent
@@ -56,6 +55,8 @@ def sign(event: ModelEvent, paths: DataPaths) -> ModelEvent:
     AuditError
         if there is no such key, or it cannot be read.
     """
+    from audit.keys import private_key  # noqa: PLC0415 - a command's module; the worker, which only verifies, loads none
+
     return signed(event, private_key(paths, PURPOSE))
 
 

@@ -22,6 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.sched_setaffinity(0, arguments.cpus)
     # numba looks at a function's own file only: the cache's name tells it of an edited callee
     os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(sys.prefix) / "cache" / f"worker-{sources_hash()[:16]}"))
+    # pandas, which the calendars bring, loads all of pyarrow where it finds it: 60 MB that no calendar uses
+    sys.modules["pyarrow"] = None  # type: ignore[assignment] # what is None there cannot be imported
     from worker.process import serve  # noqa: PLC0415 - numba reads the variable when it is imported
 
     return serve(DataPaths(Path(arguments.data_dir)))
