@@ -43,7 +43,7 @@ def run(given: Namespace) -> int:
     from tournaments.station import RoundRequest  # noqa: PLC0415
 
     files = [str(Path(name.strip()).resolve()) for name in given.bars.split(",") if name.strip()]
-    if missing := [name for name in files if not Path(name).is_file()]:  # a round that fails for it would be void for good
+    if missing := [name for name in files if not Path(name).is_file()]:  # the round would be void for good
         raise BadInputError(f"--bars: {missing[0]} is no file; name Parquet or CSV files, comma between them")
     request = RoundRequest(
         bars=files, as_of_ns=instant_ns(given.as_of), seed=given.seed, name=given.name,

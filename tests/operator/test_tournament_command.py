@@ -224,3 +224,43 @@ def test_thin_symbols_of_a_real_file_of_minutes_are_there():
     assert len(market.symbols) == 24
     assert market.daily.bars["present"].all()
     assert len(market.daily.now_ns) == 5
+
+
+def test_a_round_by_hand_is_held_in_the_stations_database_and_shown(folder, tmp_path):
+    station = tmp_path / "station"
+    station.mkdir(mode=0o700)
+    where = ("--data-dir", str(station))
+    assert manage("keys", "create", *where).returncode == 0
+    assert manage("migrate", *where).returncode == 0
+    asked = ("tournament", "run", "--bars", str(folder / "daily.csv"), "--as-of", "2018-06-24T07:00:00Z", *where)
+    done = manage(*asked, "--json")
+    record = msgspec.json.decode(done.stdout.encode(), type=RoundRecord)
+    assert (done.returncode, record.round.state, len(record.scores)) == (0, "settled", 4)
+    assert not list((station / "secrets" / "rounds").iterdir())
+    shown = manage("tournament", "show", record.round.round_id, *where)
+    assert shown.returncode == 0
+    assert "bullish" in shown.stdout
+    unknown = manage("tournament", "show", "another", *where)
+    assert (unknown.returncode, unknown.stderr.count("\n")) == (1, 1)
+    assert record.round.round_id in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"--data-dir": "/nowhere"}, "--data-dir = /nowhere is not a directory"),
+        ({"--bars": "/none.csv"}, "--bars: /none.csv is no file"),
+        ({"--as-of": "soon"}, '--as-of = "soon" must be an instant'),
+        ({"--as-of": "2018-06-27T07:00:00Z"}, "give it a name of its own"),
+        ({"--name": "a/b", "--as-of": "2018-06-27T07:00:00Z"}, "must be 1 to 24 letters"),
+    ],
+)
+def test_a_round_by_hand_that_cannot_be_asked_for_is_one_sentence(folder, tmp_path, changes, says):
+    station = tmp_path / "station"
+    station.mkdir(mode=0o700)
+    if "--as-of" in changes and changes["--as-of"] != "soon":
+        assert manage("migrate", "--data-dir", str(station)).returncode == 0
+    given = {"--bars": str(folder / "daily.csv"), "--as-of": "2018-06-24T07:00:00Z", "--data-dir": str(station)}
+    done = manage("tournament", "run", *(word for pair in (given | changes).items() for word in pair))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert says in done.stderr
