@@ -15,11 +15,11 @@ from events.models import Job
 from events.streams import CONTROL_AUDIT
 from events.types import AuditEvent
 from tournaments.models import RulesVersion, TournamentRound
+from tournaments.rounds import TERMINAL
 from tournaments.rules import Rules, RulesError, canonical_json, field_problem, fingerprint, from_json, problems
-from tournaments.selectors import active_rules, rules_of
+from tournaments.selectors import JOB, active_rules, newest_job, rules_of
 from tournaments.station import RequestError, RoundRequest, occurrence_of
 
-JOB = "tournament_round"
 CHANGE_RULES, RUN = "access.change_tournament_rules", "access.run_tournament"
 REASON_LIMIT = 500
 
@@ -88,7 +88,9 @@ def activate_rules(*, version: int, reason: str, actor: Actor) -> RulesVersion:
 
 @transaction.atomic
 def ask_round(*, request: RoundRequest, reason: str, actor: Actor | None) -> tuple[TournamentRound, Job]:
-    """Ask for a round; the same occurrence a second time is the same round. The job still has to be rung for.
+    """Ask for a round, or for the rest of one that waits for its session; the job still has to be rung for.
+
+    The same occurrence a second time is the same round.
 
     ``actor`` None: the shell's own user.
 
@@ -117,10 +119,21 @@ def ask_round(*, request: RoundRequest, reason: str, actor: Actor | None) -> tup
     )  # fmt: skip
     if not new and msgspec.json.decode(row.request, type=RoundRequest) != request:
         raise RequestError(f"round {row.round_id} was asked for with other inputs; give this one a name of its own")
-    job, _ = create_job(name=JOB, occurrence=occurrence.key, request=msgspec.json.encode(row.id).decode())
+    job = _job(row)
     if new:
         tell("run tournament", occurrence.key, actor, reason)
     return row, job
+
+
+def _job(row: TournamentRound) -> Job:
+    """Return the job that has or had the round: another one where the last has ended and the round has not."""
+    last = newest_job(row)
+    ended = last is not None and last.state not in {Job.State.WAITING, Job.State.RUNNING}
+    if last is not None and (not ended or row.state in TERMINAL):
+        return last
+    count = Job.objects.filter(name=JOB, request=str(row.id)).count()
+    occurrence = f"{row.round_id}#{count + 1}" if count else row.round_id
+    return create_job(name=JOB, occurrence=occurrence, request=str(row.id))[0]
 
 
 def _may(actor: Actor, permission: str, what: str) -> None:

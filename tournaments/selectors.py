@@ -2,9 +2,12 @@
 
 import msgspec
 
+from events.models import Job
 from tournaments.models import RulesVersion, TournamentRound
 from tournaments.record import RoundRecord
 from tournaments.rules import Rules
+
+JOB = "tournament_round"
 
 
 def rules_of(row: RulesVersion) -> Rules:
@@ -31,6 +34,11 @@ def season(limit: int | None = None) -> list[TournamentRound]:
 def round_by_id(round_id: str) -> TournamentRound | None:
     """Return a round, None if there is none of that id."""
     return TournamentRound.objects.filter(round_id=round_id).first()
+
+
+def newest_job(row: TournamentRound) -> Job | None:
+    """Return the job that has the round, or had it last: a round that waited for its session has had several."""
+    return Job.objects.filter(name=JOB, request=str(row.id)).order_by("id").last()
 
 
 def record_of(row: TournamentRound) -> RoundRecord | None:

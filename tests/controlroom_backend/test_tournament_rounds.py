@@ -1,32 +1,28 @@
 """Rounds on a station: held by a job, sealed until they are revealed, resumed after a crash, told once."""
 
+import contextlib
+
 import msgspec
 import numpy as np
 import pytest
 from django.core.exceptions import PermissionDenied
 
 from agents.lookahead import slices
-from agents.strategies import STRATEGIES, parameter_array
 from controlroom.access.permissions import STRATEGY_DEVELOPER, TOURNAMENT_ADMINISTRATOR
-from engine.configuration import load_settings
-from events.actions import claim_job
+from events.actions import Lease, LeaseLostError, claim_job
 from events.codec import decode_payload
 from events.models import Job, Outbox
 from market.bars import empty_bars
 from market.calendars import DAY_NS, sessions
 from market.instruments import instrument_for
 from tournaments import actions, keeping
-from tournaments.conduct import Conductor, Inputs
 from tournaments.holding import actions as holding
 from tournaments.market import Market
 from tournaments.models import RulesVersion, TournamentRound
-from tournaments.record import RoundRecord
-from tournaments.rounds import new_round
-from tournaments.rules import Rules, RulesError
+from tournaments.rules import RulesError
 from tournaments.sealing import Sealed
 from tournaments.selectors import active_rules, record_of
-from tournaments.station import RequestError, RoundRequest, occurrence_of
-from tournaments.stress.policies import Entrant
+from tournaments.station import RequestError, RoundRequest
 
 SUNDAY_NS = 1_546_758_000_000_000_000  # 2019-01-06 02:00 in New York
 START_NS = SUNDAY_NS - 120 * DAY_NS
@@ -57,19 +53,10 @@ REQUEST = RoundRequest(bars=["/bars.parquet"], as_of_ns=SUNDAY_NS)
 FAST = {"stress_paths": 20, "stress_symbols": 2}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled():
-    """Compile before a job's lease is kept: its heartbeat is another thread, which a test's transaction hides from."""
-    entrants = tuple(Entrant(each.name, each, parameter_array(each, {})) for each in STRATEGIES)
-    given = Inputs(
-        market=market(), entrants=entrants, rules=Rules(**FAST), costs=load_settings().costs, capital=1e6, seed=1,
-        as_of_ns=SUNDAY_NS,
-    )  # fmt: skip
-    conductor = Conductor(given)
-    occurrence = occurrence_of(REQUEST, given.rules)
-    record = RoundRecord(round=new_round(occurrence, given.rules, started_ns=SUNDAY_NS, calendars=["XNYS"]))
-    for second in range(7):
-        record = conductor.step(record, SUNDAY_NS + second)
+@pytest.fixture(autouse=True)
+def lease(monkeypatch):
+    """No heartbeat: it is a thread of its own, from which a test's open transaction hides the job."""
+    monkeypatch.setattr(holding, "kept_lease", lambda **_: contextlib.nullcontext(Lease()))
 
 
 @pytest.fixture
@@ -236,10 +223,52 @@ def test_bars_that_cannot_be_read_void_the_round_with_the_reason(administrator):
     assert Job.objects.get().state == "done"
 
 
+def test_a_round_that_was_begun_again_and_again_is_given_up(administrator):
+    row, job = asked()
+    Job.objects.update(attempts=6)
+    job.refresh_from_db()
+    holding.hold(job=job, owner="me", load=lambda _: market())
+    row.refresh_from_db()
+    assert (row.state, row.reason) == ("void", "given up after 5 attempts that never ended")
+
+
+def test_what_somebody_else_has_done_meanwhile_is_not_done_over(administrator):
+    row, _job = asked()
+    one, other = (holding._driven(TournamentRound.objects.get(id=row.id), lambda _: market()) for _ in range(2))
+    one._step(SUNDAY_NS + 1)
+    one._step(SUNDAY_NS + 2)
+    row.refresh_from_db()
+    kept = row.sealed
+    with pytest.raises(LeaseLostError, match="somebody else has done open"):
+        other._step(SUNDAY_NS + 1)
+    row.refresh_from_db()
+    assert (row.state, row.sealed) == ("challenge", kept)
+
+
+def test_a_round_that_cannot_be_settled_keeps_its_allocation_and_the_job_says_why(administrator):
+    row = held(given=market(120))
+    Job.objects.update(state="waiting", lease_owner="", lease_until=None)
+    job = claim_job(job_id=Job.objects.get().id, owner="me")
+
+    def load(_request):
+        raise ValueError("the file is gone")
+
+    holding.hold(job=job, owner="me", load=load)
+    row.refresh_from_db()
+    assert (row.state, row.reason) == ("settle", "")
+    assert record_of(row).allocated is not None
+    assert (Job.objects.get().state, Job.objects.get().error) == ("failed", "the file is gone")
+
+
 def test_an_unsettled_round_waits_for_its_session(administrator):
     row = held(given=market(120))
     assert (row.state, record_of(row).settlement) == ("settle", None)
-    assert record_of(row).allocated is not None
+    allocated = record_of(row).allocated
+    assert allocated is not None
+    row = held(given=market(140))
+    assert (row.state, record_of(row).allocated) == ("settled", allocated)
+    assert record_of(row).settlement is not None
+    assert Job.objects.count() == 2
 
 
 # --- rules and people -------------------------------------------------------------------------------------------------

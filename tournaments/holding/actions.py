@@ -4,7 +4,7 @@ import base64
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from agents.strategies import STRATEGIES, parameter_array
 from audit.keys import private_file
 from audit.ring import KeyRing
 from engine.configuration import load_settings
-from events.actions import finish_job, in_turn, kept_lease, put
+from events.actions import ATTEMPTS, LeaseLostError, finish_job, in_turn, kept_lease, put
 from events.actors import STATION
 from events.models import Job
 from events.streams import CONTROL_AUDIT
@@ -28,7 +28,7 @@ from tournaments.journaled import Sealing, events_of
 from tournaments.market import Market
 from tournaments.models import RulesVersion, TournamentRound
 from tournaments.record import RoundRecord
-from tournaments.rounds import TERMINAL, Round, Voided, advance, new_round
+from tournaments.rounds import STEPS, TERMINAL, Round, Voided, advance, new_round
 from tournaments.rules import Rules
 from tournaments.sealing import Context, Sealed, TransportKey, competition_key, seal, unseal
 from tournaments.season import Memory
@@ -45,18 +45,20 @@ Load = Callable[[RoundRequest], Market]
 def hold(*, job: Job, owner: str, load: Load) -> bool:
     """Take a claimed job's round as far as its bars reach, step by step; whoever comes after a crash goes on there.
 
-    A round that its inputs do not allow is void, with the reason; allocations stay.
+    A round that its inputs do not allow, or that was begun five times without an end, is void, with the reason;
+    allocations stay. One that has allocated and cannot be settled goes on waiting, and the job says why.
     """
-    row = TournamentRound.objects.get(id=msgspec.json.decode(job.request, type=int))
+    row, problem = TournamentRound.objects.get(id=msgspec.json.decode(job.request, type=int)), ""
     with kept_lease(job_id=job.id, owner=owner) as lease:
         try:
-            driven = _driven(row, load)
-        except (ValueError, OSError) as error:
-            _void(row, f"{error}")
-        else:
-            for step, share in driven.steps():
+            if job.attempts > ATTEMPTS:
+                raise RequestError(f"given up after {ATTEMPTS} attempts that never ended")
+            for step, share in _driven(row, load).steps():
                 lease.phase, lease.percent = step, share
-    finish_job(job_id=job.id, owner=owner, result=msgspec.json.encode(row.round_id).decode())
+        except (ValueError, OSError) as error:
+            problem = str(error) if row.state == "settle" else ""
+            _void(row, str(error))
+    finish_job(job_id=job.id, owner=owner, result=msgspec.json.encode(row.round_id).decode(), error=problem)
     return True
 
 
@@ -71,15 +73,13 @@ class Driven:
     sealing: Sealing
     last_ns: int
 
-    def steps(self) -> "list[tuple[str, int]]":
-        """Do all that can be done now; return the steps with the share of the round that each brings it to."""
-        done: list[tuple[str, int]] = []
+    def steps(self) -> Iterator[tuple[str, int]]:
+        """Do all that can be done now; yield each step with the share of the round that it brings it to."""
         while (state := self.record.round.state) not in TERMINAL:
             if state == "settle" and self.last_ns < self.record.round.settles_ns:
                 break  # the predicted session is to come
             self._step(_instant(self.record.round))
-            done.append((state, 100 * (len(self.record.round.results)) // 8))
-        return done
+            yield state, 100 * len(self.record.round.results) // len(STEPS)
 
     def _step(self, at_ns: int) -> None:
         name = self.record.round.state
@@ -89,6 +89,8 @@ class Driven:
         told = list(events_of(name, made, sealed, public, self.sealing))  # type: ignore[arg-type] # a step's name
         with transaction.atomic():
             in_turn()
+            if TournamentRound.objects.get(id=self.row.id).state != name:
+                raise LeaseLostError(f"round {self.row.round_id}: somebody else has done {name} meanwhile")
             hidden = msgspec.structs.replace(made, entries={}) if name == "predict" else made
             self.row.record, self.row.state = msgspec.json.encode(hidden).decode(), made.round.state
             self.row.reason = made.round.reason
@@ -181,7 +183,9 @@ def _rules_at(row: TournamentRound) -> Rules:
 
 
 def _void(row: TournamentRound, reason: str) -> None:
-    """End a round without effect, with the record as far as it came."""
+    """End a round without effect, with the record as far as it came; one that has allocated or ended stays as it is."""
+    if row.state in {"settle", *TERMINAL}:
+        return
     with transaction.atomic():
         in_turn()
         if row.record:

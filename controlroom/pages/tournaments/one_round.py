@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tournaments.record import RoundRecord
     from tournaments.rounds import Round
 
-JOB = "tournament_round"
-
 
 @require_GET
 def page(request: HttpRequest, round_id: str) -> HttpResponse:
@@ -31,7 +29,7 @@ def page(request: HttpRequest, round_id: str) -> HttpResponse:
         raise Http404(f"There is no round {round_id}.")
     now = read_now()
     record = selectors.record_of(row)
-    context = {"row": row, **_job(round_id), **_head(row)}
+    context = {"row": row, **_job(row), **_head(row)}
     if record is not None:
         context |= _shown(readable(record), now[0].view or {}, request.GET.get("agent", ""))
     if getattr(request, "htmx", None):
@@ -54,8 +52,10 @@ def _head(row: "TournamentRound") -> dict[str, Any]:
     return {"state": state, "words": words, "as_of_ms": milliseconds(row.as_of_ns), "asked": asked}
 
 
-def _job(round_id: str) -> dict[str, Any]:
-    job = Job.objects.filter(name=JOB, occurrence=round_id).first()
+def _job(row: "TournamentRound") -> dict[str, Any]:
+    from tournaments.selectors import newest_job  # noqa: PLC0415 - the package's docstring says why
+
+    job = newest_job(row)
     return {"job": job, "under_way": job is not None and job.state in {Job.State.WAITING, Job.State.RUNNING}}
 
 
