@@ -111,6 +111,17 @@ class KeyRing:
         """Return the newest key of a purpose."""
         return next((entry for entry in reversed(self.entries) if entry.purpose == purpose), None)
 
+    def refusal(self, purpose: str, key: str, signature: str, content: bytes) -> str:
+        """Return why a signature (base64) is not the word of a purpose's current key over the content, "" if it is."""
+        current = self.current(purpose)
+        if current is None or key != current.key:
+            return f"key {key[:16]!r} is not the {purpose} key in force"
+        try:
+            self.keys[current.key].verify(base64.b64decode(signature), content)
+        except (InvalidSignature, ValueError):
+            return "its signature does not hold"
+        return ""
+
     def position(self, key: str, purpose: str) -> int:
         """Return a key's place in the ring, -1 if it has none for this purpose."""
         return next((n for n, each in enumerate(self.entries) if each.key == key and each.purpose == purpose), -1)

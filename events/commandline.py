@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -42,6 +42,22 @@ def existing(data_dir: Path) -> DataPaths:
     if not data_dir.is_dir():
         raise BadInputError(f"--data-dir = {data_dir} is not a directory; give the one that `run` uses")
     return DataPaths(data_dir.absolute())
+
+
+def help_or_refusal(command: str, argv: Sequence[str], known: Mapping[str, str], closing: str) -> int | None:
+    """Print a command's help and return 0, or refuse an unknown sub-command with 2; None where one is to run.
+
+    ``known`` is sub-command to what it does; ``closing`` stands below them.
+    """
+    if not argv or argv[0] in {"-h", "--help", "help"}:
+        width = max(map(len, known))
+        lines = "".join(f"  {name:<{width}}  {what}\n" for name, what in known.items())
+        usage = f"Usage: manage.py {command} SUB-COMMAND [options]; each has --help with an example."
+        sys.stdout.write(f"{usage}\n\n{lines}\n{closing}")
+        return 0
+    if argv[0] not in known:
+        return complain(f'{command}: "{argv[0]}" is no sub-command; allowed are {", ".join(known)}')
+    return None
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import artefacts
@@ -134,17 +133,14 @@ class Gate:
         if not event.signature:
             raise ValueError("nobody has signed it")
         try:
-            approved = msgspec.json.decode(event.signature, type=Approved)
-            ring = self._ring()
-            current = ring.current(PURPOSE)
-            if current is not None and approved.key == current.key:
-                ring.keys[current.key].verify(base64.b64decode(approved.signature), signed_bytes(event, approved))
-                return approved
-        except (msgspec.DecodeError, InvalidSignature, ValueError) as error:
+            approved, ring = msgspec.json.decode(event.signature, type=Approved), self._ring()
+        except (msgspec.DecodeError, ValueError) as error:
             raise ValueError("its signature does not hold") from error
         except (AuditError, OSError) as error:
             raise ValueError(f"the key ring cannot be read ({error})") from error
-        raise ValueError(f"key {approved.key[:16]!r} is not the approvals key in force")
+        if why := ring.refusal(PURPOSE, approved.key, approved.signature, signed_bytes(event, approved)):
+            raise ValueError(why)
+        return approved
 
 
 def _changes(event: ControlEvent, in_force: Configuration | None) -> tuple[tuple[list[str], list[str]], int]:

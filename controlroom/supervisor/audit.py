@@ -2,10 +2,9 @@
 
 import importlib
 import os
-import sys
 
 from controlroom.supervisor.compiled import cache_directory
-from events.commandline import complain
+from events.commandline import help_or_refusal
 
 SUBCOMMANDS = {
     "head": ("audit.commands.head", "last record, last checkpoint and key of each journal"),
@@ -35,15 +34,8 @@ Without this station: python audit/verifier.py DIR-OR-BUNDLE.zip [--public-key F
 
 def main(argv: list[str]) -> int:
     """Run one sub-command; return 0, 1 (did not hold) or 2 (bad input)."""
-    if not argv or argv[0] in {"-h", "--help", "help"}:
-        width = max(map(len, SUBCOMMANDS))
-        lines = [f"  {name:<{width}}  {what}\n" for name, (_, what) in SUBCOMMANDS.items()]
-        sys.stdout.write(
-            "Usage: manage.py audit SUB-COMMAND [options]; each has --help with an example.\n\n"
-            + "".join(lines) + "\n" + EXAMPLES
-        )  # fmt: skip
-        return 0
-    if argv[0] not in SUBCOMMANDS:
-        return complain(f'audit: "{argv[0]}" is no sub-command; allowed are {", ".join(SUBCOMMANDS)}')
+    shown = help_or_refusal("audit", argv, {name: what for name, (_, what) in SUBCOMMANDS.items()}, EXAMPLES)
+    if shown is not None:
+        return shown
     os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_directory()))
     return int(importlib.import_module(SUBCOMMANDS[argv[0]][0]).main(argv[1:]))

@@ -13,7 +13,7 @@ import msgspec
 from controlroom.supervisor import control
 from controlroom.supervisor.errors import BadInputError, Parser, complain
 from controlroom.supervisor.options import ROOT
-from events.commandline import existing
+from events.commandline import existing, help_or_refusal
 from risk.usage import Usage, usages
 
 if TYPE_CHECKING:
@@ -45,15 +45,9 @@ TAIL_HEAD = (
 
 def main(argv: list[str]) -> int:
     """Run one sub-command; return 0, 1 (the worker does not answer) or 2 (bad input)."""
-    if not argv or argv[0] in {"-h", "--help", "help"}:
-        width = max(map(len, SUBCOMMANDS))
-        lines = "".join(f"  {name:<{width}}  {what}\n" for name, what in SUBCOMMANDS.items())
-        sys.stdout.write(
-            f"Usage: manage.py risk SUB-COMMAND [options]\n\n{lines}\n" + "\n".join(EXAMPLES.values()) + "\n"
-        )
-        return 0
-    if argv[0] not in SUBCOMMANDS:
-        return complain(f'risk: "{argv[0]}" is no sub-command; allowed are {", ".join(SUBCOMMANDS)}')
+    shown = help_or_refusal("risk", argv, SUBCOMMANDS, "\n".join(EXAMPLES.values()) + "\n")
+    if shown is not None:
+        return shown
     from market.feeds.port import FeedError  # noqa: PLC0415 - help needs no data
 
     try:

@@ -14,6 +14,7 @@ import msgspec
 from controlroom.supervisor import tournament_station
 from controlroom.supervisor.errors import BadInputError, Parser, complain
 from controlroom.supervisor.options import ROOT
+from events.commandline import help_or_refusal
 
 if TYPE_CHECKING:
     from tournaments.record import RoundRecord
@@ -44,15 +45,9 @@ HEAD = (
 
 def main(argv: list[str]) -> int:
     """Run one sub-command; return 0, 1 (a round is void, unknown or somebody else's) or 2 (bad input)."""
-    if not argv or argv[0] in {"-h", "--help", "help"}:
-        width = max(map(len, SUBCOMMANDS))
-        lines = "".join(f"  {name:<{width}}  {what}\n" for name, what in SUBCOMMANDS.items())
-        sys.stdout.write(
-            f"Usage: manage.py tournament SUB-COMMAND [options]\n\n{lines}\n" + "\n".join(EXAMPLES.values()) + "\n"
-        )
-        return 0
-    if argv[0] not in SUBCOMMANDS:
-        return complain(f'tournament: "{argv[0]}" is no sub-command; allowed are {", ".join(SUBCOMMANDS)}')
+    shown = help_or_refusal("tournament", argv, SUBCOMMANDS, "\n".join(EXAMPLES.values()) + "\n")
+    if shown is not None:
+        return shown
     try:
         return RUN[argv[0]](_parser(argv[0]).parse_args(argv[1:]))
     except (BadInputError, ValueError) as error:
@@ -146,10 +141,28 @@ def _season(given: Namespace) -> int:
         "total: with its 95 % interval; best: P(nobody is better); resil., worst family and claims: SIMULATED stress; "
         "Sharpe to drawd.: SIMULATED unit book after costs.\n"
     )
+    held = []
     for record in _kept(found, given.out):
         sys.stdout.write("\n".join(lines_of(record)) + "\n")
         sys.stdout.flush()
+        held.append(record)
+    sys.stdout.write(_earned(held))
     return 0
+
+
+def _earned(held: "list[RoundRecord]") -> str:
+    """Return what the competitive pool earned beyond the same capital by base weights, over the predicted sessions."""
+    from tournaments.allocation.metrics import competitive_delta  # noqa: PLC0415 - help needs none
+
+    done = [(each.allocated, each.settlement) for each in held if each.allocated and each.settlement]
+    if not done:
+        return ""
+    agents = sorted(done[0][0].base)
+    base = [[made.base[name] for name in agents] for made, _ in done]
+    fast = [[made.competitive[name] for name in agents] for made, _ in done]
+    delta = competitive_delta(base, fast, [[came.returns_of[name] for name in agents] for _, came in done])
+    error = "" if len(done) < 2 else f" +- {delta.error:.7f}"
+    return f"\ncompetitive delta {delta.mean:+.7f}{error} of the capital a session, {len(done)} rounds; SIMULATED\n"
 
 
 def _kept(found: "Iterator[RoundRecord]", folder: Path | None) -> "Iterator[RoundRecord]":

@@ -3,51 +3,22 @@
 import contextlib
 
 import msgspec
-import numpy as np
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from agents.lookahead import slices
 from controlroom.access.permissions import STRATEGY_DEVELOPER, TOURNAMENT_ADMINISTRATOR
 from events.actions import Lease, LeaseLostError, claim_job
 from events.codec import decode_payload
 from events.models import Job, Outbox
-from market.bars import empty_bars
-from market.calendars import DAY_NS, sessions
-from market.instruments import instrument_for
+from market.calendars import DAY_NS
+from tests.pages.rounds import SUNDAY_NS, market
 from tournaments import actions, keeping
 from tournaments.holding import actions as holding
-from tournaments.market import Market
 from tournaments.models import RulesVersion, TournamentRound
 from tournaments.rules import RulesError
 from tournaments.sealing import Sealed
 from tournaments.selectors import active_rules, record_of
 from tournaments.station import RequestError, RoundRequest
-
-SUNDAY_NS = 1_546_758_000_000_000_000  # 2019-01-06 02:00 in New York
-START_NS = SUNDAY_NS - 120 * DAY_NS
-SYMBOLS = ("AAPL", "IBM", "MSFT")
-
-
-def market(days=140, seed=1):
-    known = sessions("XNYS", START_NS, START_NS + (days + 20) * DAY_NS)
-    inside = known.closes_ns < START_NS + days * DAY_NS
-    opens_ns, closes_ns = known.opens_ns[inside], known.closes_ns[inside]
-    generator, parts, columns = np.random.default_rng(seed), [], []
-    for column in range(len(SYMBOLS)):
-        bars = empty_bars(len(opens_ns))
-        moves = 0.01 * generator.standard_normal(len(opens_ns))
-        bars["close"] = 100.0 * np.exp(np.cumsum(moves))
-        bars["open"] = bars["close"] / np.exp(0.7 * moves)
-        bars["high"] = np.maximum(bars["open"], bars["close"]) * 1.002
-        bars["low"] = np.minimum(bars["open"], bars["close"]) / 1.002
-        bars["volume"] = 1e6
-        bars["open_ns"], bars["close_ns"] = opens_ns, closes_ns
-        parts.append(bars)
-        columns.append(np.full(len(bars), column))
-    history = slices(np.concatenate(columns), np.concatenate(parts), [known] * len(SYMBOLS))
-    return Market(tuple(instrument_for(each) for each in SYMBOLS), (known,) * len(SYMBOLS), history)
-
 
 REQUEST = RoundRequest(bars=["/bars.parquet"], as_of_ns=SUNDAY_NS)
 FAST = {"stress_paths": 20, "stress_symbols": 2}

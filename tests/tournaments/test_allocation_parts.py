@@ -169,29 +169,11 @@ def test_the_competitive_delta_is_the_pool_against_the_same_capital_by_base():
     assert (alone.mean, math.isnan(alone.error)) == (pytest.approx(0.005), True)
 
 
-def test_capital_efficiency_recovery_and_innovation_rate():
-    done = metrics.capital_efficiency(20.0, 1000.0, [0.0, 400.0, 800.0])
-    assert (done.on_gross, done.on_capital, done.ratio) == pytest.approx((0.05, 0.02, 2.5))
-    assert metrics.capital_efficiency(-5.0, 1000.0, [0.0]).ratio is None
-    assert metrics.recovery([100, 110, 88, 99, 105]) == metrics.Recovery(
-        loss=pytest.approx(0.2), regained=pytest.approx(17 / 22), bars=None
-    )
-    assert metrics.recovery([100, 80, 90, 100, 70, 100]).bars == 1
-    assert metrics.recovery([100, 101, 102]) == metrics.Recovery(loss=0.0, regained=1.0, bars=0)
-    assert metrics.innovation_rate(3, 12) == 0.25
-
-
 @pytest.mark.parametrize(
     "call",
     [
         lambda: metrics.competitive_delta([[0.1]], [[0.1, 0.2]], [[0.1]]),
         lambda: metrics.competitive_delta([[0.1]], [[0.1]], [[math.nan]]),
-        lambda: metrics.capital_efficiency(1.0, 0.0, [1.0]),
-        lambda: metrics.capital_efficiency(1.0, 10.0, [-1.0]),
-        lambda: metrics.capital_efficiency(1.0, 10.0, []),
-        lambda: metrics.recovery([]),
-        lambda: metrics.recovery([0.0, 1.0]),
-        lambda: metrics.innovation_rate(1, 0.0),
         lambda: shrink([math.nan], [1.0]),
         lambda: shrink([1.0], [-1.0]),
         lambda: base_shares([math.inf], [1.0]),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tournaments.scores.checks import ScoreError
 from tournaments.scores.hierarchy import SAME
-from tournaments.scores.posterior import moderated_errors, posterior, probability_best
+from tournaments.scores.posterior import posterior, probability_best
 
 AGENTS = 4
 EDGES = (0.0, 0.27, 0.3, 0.35, 0.45, 0.6, 0.8, 1.0 + 1e-9)
@@ -103,18 +103,6 @@ def test_where_agents_do_differ_the_first_is_never_oversold():
         print(f"  tau = {tau} errors: reported {reported.mean():.3f}, best {came.mean():.3f}")
         assert reported.mean() <= came.mean() + 2 * np.sqrt(came.mean() * (1 - came.mean()) / 150)
     assert reported.mean() > 0.75
-
-
-def test_errors_estimated_from_six_rounds_leave_equal_agents_unsure():
-    generator = np.random.default_rng(5)
-    reported = []
-    for _ in range(200):
-        rounds = generator.standard_normal((6, AGENTS))
-        errors = rounds.std(axis=0, ddof=1) / np.sqrt(6)
-        scores = rounds.mean(axis=0)
-        reported.append(probability_best(scores, moderated_errors(errors.tolist(), [6] * AGENTS)).max())
-    print(f"  errors from six rounds: reported {np.mean(reported):.3f}")
-    assert 0.25 <= np.mean(reported) <= 0.34
 
 
 def test_intervals_hold_the_skill_in_95_of_100_seasons():
@@ -240,16 +228,6 @@ def test_a_planted_better_agent_is_found_with_time():
     assert found[2] > 0.95
 
 
-def test_moderated_errors_draw_single_rounds_to_the_pooled_variance():
-    errors = moderated_errors([0.1, 0.0, None, None], [5, 5, 1, 0])
-    assert errors[1] > 0.0
-    assert errors[0] < 0.1
-    assert errors[2] == pytest.approx(np.sqrt(0.5 * 5 * 0.1**2))
-    assert errors[3] == np.inf
-    assert np.isinf(moderated_errors([None, None], [1, 1])).all()
-    assert moderated_errors([0.2, 0.2], [9, 9]) == pytest.approx([0.2, 0.2])
-
-
 @pytest.mark.parametrize(
     ("scores", "errors", "word"),
     [
@@ -263,15 +241,6 @@ def test_bad_input_is_refused_with_its_name(scores, errors, word):
         posterior(scores, errors)
     with pytest.raises(ScoreError, match=word):
         probability_best(scores, errors)
-
-
-@pytest.mark.parametrize(
-    ("errors", "rounds"),
-    [([np.nan, 0.1], [3, 3]), ([None, 0.1], [3, 3]), ([-0.1, 0.1], [3, 3]), ([0.1], [3, 3]), ([0.1, 0.1], [-1, 3])],
-)
-def test_bad_errors_are_not_moderated(errors, rounds):
-    with pytest.raises(ScoreError):
-        moderated_errors(errors, rounds)
 
 
 def test_a_prior_probability_beyond_one_is_refused():

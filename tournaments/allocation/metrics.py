@@ -1,11 +1,11 @@
-"""What is charted beside each round: does the competition earn its keep, and how well is capital used."""
+"""What is told beside a season: does the competition earn its keep."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from tournaments.allocation.inputs import AllocationError, FloatArray, matrix, number, vector
+from tournaments.allocation.inputs import AllocationError, FloatArray, matrix
 
 LARGEST_RETURN = 1e3
 LARGEST_GROSS = 1e3
@@ -53,89 +53,3 @@ def competitive_delta(base: npt.ArrayLike, competitive: npt.ArrayLike, returns: 
     delta = pool - same
     error = float(delta.std(ddof=1) / np.sqrt(len(delta))) if len(delta) > 1 else float("nan")
     return CompetitiveDelta(competitive=pool, by_base=same, delta=delta, mean=float(delta.mean()), error=error)
-
-
-@dataclass(frozen=True)
-class CapitalEfficiency:
-    """Return on average gross exposure, return on capital, and the first ÷ the second.
-
-    Without any exposure ``on_gross`` and ``ratio`` are None; without a gain or loss the ratio is that of the capitals.
-    """
-
-    on_gross: float | None
-    on_capital: float
-    ratio: float | None
-
-
-def capital_efficiency(profit: float, capital: float, gross: npt.ArrayLike) -> CapitalEfficiency:
-    """Return how much of the capital worked.
-
-    Parameters
-    ----------
-    profit : of the period, in the account's currency.
-    capital : allocated to the strategy, the same currency, above 0.
-    gross : longs and shorts added at each observation [observation], the same currency.
-
-    Raises
-    ------
-    AllocationError
-        if the capital is not above 0, or a number is not finite or negative where it cannot be.
-    """
-    number("profit", profit, -1e15, 1e15)
-    if not number("capital", capital, 0.0, 1e15) > 0.0:
-        raise AllocationError(f"capital = {capital:g} must be above 0")
-    exposures = vector("gross", gross, max(np.size(gross), 1), 0.0, LARGEST_GROSS * capital)
-    average = float(exposures.mean())
-    if average == 0.0:
-        return CapitalEfficiency(on_gross=None, on_capital=profit / capital, ratio=None)
-    return CapitalEfficiency(on_gross=profit / average, on_capital=profit / capital, ratio=capital / average)
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """Of a path's deepest loss: its size, the share of it regained by the end's best, and bars until all was (or None).
-
-    Without a loss nothing had to be regained: 0, 1 and 0 bars.
-    """
-
-    loss: float
-    regained: float
-    bars: int | None
-
-
-def recovery(equity: npt.ArrayLike) -> Recovery:
-    """Return how equity [bar] came back from its deepest fall below an earlier high, sizes as fractions of that high.
-
-    ``bars`` are counted from the lowest point. Every equity must be finite and the first above 0.
-
-    Raises
-    ------
-    AllocationError
-        otherwise, or if there is none.
-    """
-    path = np.asarray(equity, dtype=np.float64)
-    if path.ndim != 1 or not len(path) or not np.isfinite(path).all() or path[0] <= 0.0:
-        raise AllocationError(f"equity {path.shape} must be a path of finite numbers that starts above 0")
-    highs = np.maximum.accumulate(path)
-    lowest = int(np.argmax(1.0 - path / highs))
-    high, low = float(highs[lowest]), float(path[lowest])
-    if high == low:
-        return Recovery(loss=0.0, regained=1.0, bars=0)
-    after = path[lowest:]
-    whole = np.flatnonzero(after >= high)
-    regained = min(1.0, (float(after.max()) - low) / (high - low))
-    return Recovery(loss=1.0 - low / high, regained=regained, bars=int(whole[0]) if len(whole) else None)
-
-
-def innovation_rate(promoted: int, weeks: float) -> float:
-    """Return promoted variants a week.
-
-    Raises
-    ------
-    AllocationError
-        if the variants are fewer than 0 or the weeks not above 0.
-    """
-    number("promoted", promoted, 0, 1e9)
-    if not number("weeks", weeks, 0.0, 1e6) > 0.0:
-        raise AllocationError(f"weeks = {weeks:g} must be above 0")
-    return promoted / weeks

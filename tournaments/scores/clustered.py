@@ -29,8 +29,7 @@ def clustered_mean(values: npt.ArrayLike, rounds: npt.ArrayLike) -> Estimate:
 
     Every item weighs the same. The variance is CR1 for a mean: G / (G - 1) x sum over rounds of (sum of the round's
     residuals)^2 / n^2, G rounds (Liang and Zeger 1986; Cameron and Miller 2015, "A practitioner's guide to
-    cluster-robust inference", section II). With few rounds use Student's t with G - 1 degrees, or
-    :func:`tournaments.scores.posterior.moderated_errors`.
+    cluster-robust inference", section II). With few rounds use Student's t with G - 1 degrees.
 
     Raises
     ------

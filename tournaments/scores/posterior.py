@@ -5,7 +5,6 @@ as their errors say they must, so that "first" is not mistaken for "best". Conve
 equally best, best is one of them by an even draw; so equal agents are each best with probability 1 / n.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,6 @@ from scipy.special import ndtr
 from tournaments.scores.checks import BoolArray, Float64Array, ScoreError, finite, same_length, within
 from tournaments.scores.hierarchy import LEAST_ERROR, SAME, Nodes, intervals, nodes
 
-PRIOR_DEGREES = 4.0
 LARGEST = 1e100  # squares of larger scores would not fit a double
 FURTHEST = 1e9  # errors are no smaller than this part of the scores' spread: surer than that nobody needs to be
 COMMON_NODES = 5
@@ -75,36 +73,6 @@ def probability_best(scores: npt.ArrayLike, errors: npt.ArrayLike, *, same: floa
     _, _, shifted, deviations = _standardised(numbers, deviations, known)
     found = nodes(np.square(deviations[known]), np.ones(int(known.sum())), shifted[known], same)
     return _best(found, shifted, deviations)
-
-
-def moderated_errors(errors: Sequence[float | None], rounds: Sequence[int]) -> Float64Array:
-    """Return standard errors [n] fit for :func:`posterior` from clustered ones, which few rounds make unreliable.
-
-    Each agent's variance of a round, rounds x error^2 with rounds - 1 degrees, is drawn to the pooled one by four prior
-    degrees (Smyth 2004, "Linear models and empirical Bayes methods", with the prior's degrees fixed). One round gives
-    an agent the pooled variance; none, or no pooled one, an infinite error.
-
-    Raises
-    ------
-    ScoreError
-        if an error is NaN, infinite or negative, or is None in spite of two rounds or more.
-    """
-    same_length(errors=errors, rounds=rounds)
-    counts = finite("rounds", rounds)
-    if (counts < 0.0).any():
-        raise ScoreError(f"rounds holds {counts.min():g}; it must be 0 or more")
-    degrees = np.maximum(counts - 1.0, 0.0)
-    if any(error is None and degree > 0.0 for error, degree in zip(errors, degrees, strict=True)):
-        raise ScoreError("errors holds None for an agent with two rounds or more; a number is needed")
-    own = finite("errors", [0.0 if error is None else error for error in errors])
-    if (own < 0.0).any():
-        raise ScoreError(f"errors holds {own.min():g}; it must be 0 or more")
-    variance = counts * np.square(own)
-    if degrees.sum() == 0.0:
-        return np.full(len(own), np.inf)
-    pooled = float((degrees * variance).sum() / degrees.sum())
-    drawn = (PRIOR_DEGREES * pooled + degrees * variance) / (PRIOR_DEGREES + degrees)
-    return np.where(counts > 0, np.sqrt(drawn / np.maximum(counts, 1.0)), np.inf)
 
 
 def report(

@@ -96,6 +96,7 @@ def targets_of(entrant: Entrant, state: Table, held: Float64Array, bars: BarArra
 
 
 def decisions(bars: int, group: int) -> int:
+    """Return how often a policy decides in so many bars: once each ``group`` of them, and at the end."""
     return -(-bars // group)
 
 

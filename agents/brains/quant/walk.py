@@ -81,12 +81,19 @@ def walk(
         )
     past = history.until(int(np.searchsorted(history.now_ns, as_of_ns, side="right")))
     _check_bars(symbols, past)
-    signals = policy_run(policy, overrides)(past)
-    parts = [_no_rows(policy)]
+    signals, parts = policy_run(policy, overrides)(past), [_no_rows(policy)]
     for index, known in enumerate(sessions):
         traded = _traded(index, past, known, as_of_ns)
         words = _said(policy, signals, signals.symbol == index, past.now_ns, traded.known_ns)
         parts.append({**_outcomes(index, traded, sigma_sessions, flat_sigmas), **words})
+    return _joined(policy, symbols, sessions, parts, as_of_ns=as_of_ns)
+
+
+def _joined(
+    policy: Policy, symbols: Sequence[str], sessions: Sequence[Sessions], parts: Sequence[dict[str, np.ndarray]], *,
+    as_of_ns: int,
+) -> Observations:  # fmt: skip
+    """Return all symbols' rows by the instant at which they are known, then by symbol."""
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.lexsort((columns["symbol"], columns["known_ns"]))
     return Observations(
