@@ -87,7 +87,9 @@ def test_the_table_fits_a_terminal_and_says_that_it_is_simulated(folder, capsys)
     heads = [line for line in lines if line.startswith("  rank")]
     assert heads
     assert all(len(line) == len(heads[0]) for line in lines if line[2:3].isdigit())
-    assert lines[-7].endswith("to be settled, the bars end before its session closes")
+    rounds = [line for line in lines if line.startswith("tournament:")]
+    assert rounds[-1].endswith("to be settled, the bars end before its session closes")
+    assert lines[-1].startswith("competitive delta")
 
 
 def test_the_same_command_writes_the_same_bytes_and_another_seed_others(folder, capsys):
