@@ -22,6 +22,7 @@ from controlroom.valkey import server_url
 from events import logs
 
 RISK_S = 60.0  # between two looks at the value at risk
+TICK_S = 60.0  # between two looks at the wall clock for a round of the tournament
 RING_S = 15.0  # with the lease of events/actions.py, a job whose holder died is taken over within 30 s
 VISIBILITY_S = 12 * 60 * 60
 QUEUES = ("agents", "tournament", "research", "models")
@@ -62,6 +63,7 @@ app.conf.update(
     beat_schedule={
         "ring": {"task": "controlroom.relay.tasks.ring_waiting_jobs", "schedule": RING_S},
         "risk": {"task": "controlroom.jobs.tasks.watch_risk", "schedule": RISK_S},
+        "tournaments": {"task": "controlroom.jobs.tasks.tick_tournaments", "schedule": TICK_S},
     },
     beat_schedule_filename=str(settings.DATA.run / "celerybeat-schedule"),
 )

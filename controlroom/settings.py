@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "risk",
     "agents",
     "tournaments",
+    "tournaments.evolution",
     "controlroom",
     "controlroom.access",
     "controlroom.pages",

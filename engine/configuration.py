@@ -10,6 +10,7 @@ import msgspec
 
 from engine.layout import CURRENCIES
 from market.instruments import Instrument
+from market.occurrences import Schedule
 from risk.limits import Limits
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
@@ -129,6 +130,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rates: dict[str, str] = {}  # currency to the pair whose marks are its rate to the account's: EUR = "EURUSD"
 
 
+class Tournaments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When rounds open, by the rules in force; ``history``: files of bars from before the source's, absolute paths."""
+
+    schedule: Schedule
+    history: list[str] = []
+
+
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings, mode, instruments and source, complete; ``version`` grows by one with each change."""
 
@@ -138,6 +146,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     instruments: list[Instrument]
     source: Source
     operators: Literal[1, 2] = 1  # people whom a loosening takes; with one it waits ten minutes instead
+    tournaments: Tournaments | None = None  # None: no round opens by itself
 
 
 class SettingsError(ValueError):

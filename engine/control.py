@@ -6,10 +6,11 @@ import msgspec
 import numpy as np
 
 from engine import breakers, execution, external
+from engine.allocation import Allocation, fault
 from engine.configuration import check_settings
 from engine.layout import ACTIVE, HALTED, MAINTENANCE, REDUCING, STATES, UNCONFIGURED
 from engine.output import Output, say
-from engine.state import State, apply_settings, extend
+from engine.state import State, apply_settings, extend, lay_weights
 from events.types import ControlAck, ControlEvent, RiskAlert, StateEvent
 from market.instruments import Instrument
 
@@ -34,7 +35,7 @@ class Control:
             "pause": self._pause, "reconciled": self._reconciled, "unreconciled": self._unreconciled,
             "halt": self._halt, "reduce": self._reduce, "flatten": self._flatten, "maintenance": self._maintain,
             "resume_maintenance": self._resume, "adopt": self._external, "ignore": self._external,
-            "flatten_external": self._external, "drill_over": self._drill_over,
+            "flatten_external": self._external, "drill_over": self._drill_over, "allocate": self._allocate,
         }.get(event.action)  # fmt: skip
         if handler is None:
             return [self._ack(engine, event, f"action {event.action} is not for the engine")]
@@ -97,6 +98,20 @@ class Control:
             account["state"] = ACTIVE
         foreign = engine.state.universe.untradable_for_currency()
         return "", [self._foreign(engine, foreign)] if foreign else []
+
+    @staticmethod
+    def _allocate(engine: "Engine", event: ControlEvent) -> tuple[str, list[Output]]:
+        """Take other weights: they act on the next decision."""
+        state = engine.state
+        try:
+            given = msgspec.json.decode(event.content, type=Allocation)
+        except msgspec.MsgspecError as error:
+            return f"allocation refused: {error}", []
+        if refused := fault(given, state.names, state.allocation_version, engine.now_ns):
+            return f"allocation refused: {refused}", []
+        state.allocation, state.allocation_version = given, given.version
+        lay_weights(state, engine.now_ns)
+        return "", []
 
     @staticmethod
     def _foreign(engine: "Engine", symbols: list[str]) -> Output:

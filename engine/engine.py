@@ -24,8 +24,9 @@ from engine.opinions import Opinions
 from engine.orders import Order
 from engine.output import Output, say
 from engine.parents import Parent
+from engine.rounds import Rounds
 from engine.snapshot import pack, unpack
-from engine.state import State, new_state
+from engine.state import State, lay_weights, new_state
 from engine.steps import contradicts, fill_and_mark, select, size_and_decide, take_targets, value
 from engine.terms import terms_of
 from engine.vetoes import Vetoes
@@ -70,6 +71,7 @@ class Engine:
         self.control = Control()
         self.vetoes = Vetoes()
         self.financing = Financing()
+        self.rounds = Rounds()
         self._scratch()
 
     def _scratch(self) -> None:
@@ -91,19 +93,23 @@ class Engine:
 
     def due(self, before_ns: int) -> int | None:
         """Return the next instant of the due table that is not after ``before_ns``: call ``on_timer`` with it first."""
-        edge, opinion = self.clock.next_instant(), self.opinions.next_instant()
-        first = opinion if edge is None or (opinion is not None and opinion < edge) else edge
-        charge = self.financing.next_instant(self.state)
-        first = charge if first is None or (charge is not None and charge < first) else first
+        held = self.state.allocation
+        instants = (
+            self.clock.next_instant(), self.opinions.next_instant(), self.financing.next_instant(self.state),
+            self.rounds.next_instant(self.state), None if held is None else held.ends(0),
+        )  # fmt: skip
+        first = min((instant for instant in instants if instant is not None), default=None)
         return first if first is not None and first <= before_ns else None
 
     def on_timer(self, event: TimerEvent) -> list[Output]:
         """Let begin and end what is due at an instant."""
         self._renew_opinions(event.instant_ns)
+        self._weigh(event.instant_ns)
         charged = self.financing.advance(self.state, event.instant_ns)
         outcomes = int(self.state.strategies["outcomes"].sum())
         oldest = self.state.configuration.settings.limits.covariance_max_age_sessions
-        return charged + self.clock.advance(event.instant_ns, outcomes, int(oldest))
+        passed = self.clock.advance(event.instant_ns, outcomes, int(oldest))
+        return charged + passed + self.rounds.advance(self.state, event.instant_ns)
 
     def on_corporate_action(self, event: CorporateActionEvent) -> list[Output]:
         """Take a split or a dividend, in force from the next slice on; let what is due before it happen first."""
@@ -216,6 +222,7 @@ class Engine:
         outputs = self.clock.start(now_ns) if new else []
         if new:
             self.financing.start(self.state, now_ns)
+            self.rounds.start(now_ns)
         while (instant := self.due(now_ns)) is not None:
             outputs += self.on_timer(TimerEvent(instant_ns=instant))
         return outputs
@@ -478,6 +485,16 @@ class Engine:
         self.clock.universe = state.universe
         self._scratch()
         self._lay_covariance()
+
+    def _weigh(self, now_ns: int) -> None:
+        """Let an override that ends give way."""
+        held = self.state.allocation
+        if held is None:
+            return
+        running = {name: each for name, each in held.overrides.items() if each.until_ns > now_ns}
+        if len(running) < len(held.overrides):
+            self.state.allocation = msgspec.structs.replace(held, overrides=running)
+            lay_weights(self.state, now_ns)
 
     def settings_changed(self) -> None:
         """Let opinions act under the settings and instruments in force now."""

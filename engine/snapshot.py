@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from engine import breakers, clock, opinions, vetoes
+from engine import breakers, clock, opinions, rounds, vetoes
+from engine.allocation import Allocation
 from engine.configuration import Configuration
 from engine.fills import Taken
 from engine.orders import Order
@@ -41,6 +42,9 @@ class Packed(msgspec.Struct, kw_only=True):
     parents: list[Parent] = []
     parent_count: int = 0
     financing: dict[str, int] = {}
+    allocation: Allocation | None = None
+    allocation_version: int = 0
+    scheduled: rounds.Kept = msgspec.field(default_factory=rounds.Kept)
 
 
 def _tables(engine: "Engine") -> dict[str, Any]:
@@ -74,6 +78,8 @@ def pack(engine: "Engine") -> bytes:
         opinions=engine.opinions.keep(), clock=engine.clock.keep(),
         parents=list(state.parents.values()), parent_count=state.parent_count,
         financing=engine.financing.due,
+        allocation=state.allocation, allocation_version=state.allocation_version,
+        scheduled=engine.rounds.kept,
     ))  # fmt: skip
 
 
@@ -109,6 +115,8 @@ def unpack(content: bytes) -> tuple[Configuration, Callable[["Engine"], None]]:
         engine.opinions.restore(packed.opinions)
         engine.clock.restore(packed.clock)
         engine.financing.due = packed.financing
+        state.allocation, state.allocation_version = packed.allocation, packed.allocation_version
+        engine.rounds.kept = packed.scheduled
 
     return configuration, fill_in
 

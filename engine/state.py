@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.strategies import STRATEGIES, Policy, parameter_array
+from engine.allocation import Allocation
 from engine.configuration import Configuration, Costs, Fee
 from engine.fills import Taken
 from engine.guards import Guards, carry_over, new_guards, set_guards
@@ -76,6 +77,8 @@ class State:
     taken: Taken = field(default_factory=dict)  # of the levels that quotes have shown
     parents: dict[str, Parent] = field(default_factory=dict)
     parent_count: int = 0
+    allocation: Allocation | None = None
+    allocation_version: int = 0  # of the last one taken, whether it still stands or not
 
     def foreign_cash(self) -> dict[str, int]:
         """Return the cash of currencies other than the account's, in micro-units, where there is any."""
@@ -170,9 +173,10 @@ def apply_settings(state: State, configuration: Configuration) -> None:
     deposited = round(settings.account.initial_cash * MICRO) - int(state.account[0]["initial_micro"])
     _check_withdrawal(state, deposited)
     arrays = [parameter_array(run.policy, settings.strategies.get(run.policy.name, {})) for run in state.runs]
-    for row, run, parameters in zip(state.strategies, state.runs, arrays, strict=True):
-        row["weight"] = settings.weights.get(run.policy.name, 0.0)
+    for run, parameters in zip(state.runs, arrays, strict=True):
         run.parameters = parameters
+    if settings.weights != state.configuration.settings.weights:
+        state.allocation = None
     costs = settings.costs
     budget = costs.symbol_budget or 1.0 / max(1, state.universe.tradable)
     state.costs[0] = (
@@ -189,6 +193,15 @@ def apply_settings(state: State, configuration: Configuration) -> None:
     _deposit(state.account[0], deposited)
     state.configuration = configuration
     state.version = configuration.version
+    lay_weights(state, int(state.account[0]["engine_ns"]))
+
+
+def lay_weights(state: State, now_ns: int) -> None:
+    """Lay the weights in force at an instant over the strategies."""
+    settings = state.configuration.settings.weights
+    weights = settings if state.allocation is None else state.allocation.at(now_ns)
+    for row, name in zip(state.strategies, state.names, strict=True):
+        row["weight"] = weights.get(name, 0.0)
 
 
 def fee_row(costs: Costs, instrument: Instrument) -> tuple[int, int, int, int]:
@@ -267,6 +280,9 @@ def extend(old: State, configuration: Configuration) -> State:
     new.crossing, new.taken = old.crossing, old.taken
     new.parents, new.parent_count = old.parents, old.parent_count
     carry_over(new.guards, old.guards)
+    new.allocation_version = old.allocation_version
+    if configuration.settings.weights == old.configuration.settings.weights:
+        new.allocation = old.allocation
     apply_settings(new, new.configuration)
     return new
 

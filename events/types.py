@@ -402,6 +402,7 @@ class ControlEvent(Payload, frozen=True):
         "adopt",
         "ignore",
         "flatten_external",
+        "allocate",  # content: an engine.allocation.Allocation
         "drill_over",  # lifts the one kill of a drill: no state, no breaker, no other scope
     ]
     scope: Literal["all", "account", "strategy", "symbol"]

@@ -8,7 +8,17 @@ from typing import NotRequired, TypedDict
 import msgspec
 
 from events.commandline import Advance
-from market.store.port import BarRow, EquityRow, EventRow, LifeRow, OrderRow, Store, TradeRow
+from market.store.port import (
+    BarRow,
+    EquityRow,
+    EventRow,
+    LifeRow,
+    OrderRow,
+    Store,
+    TournamentAuditRow,
+    TournamentResultRow,
+    TradeRow,
+)
 
 TABLES: dict[str, type[msgspec.Struct]] = {
     "ohlcv": BarRow,
@@ -17,6 +27,8 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "order_events": LifeRow,
     "trades": TradeRow,
     "equity": EquityRow,
+    "tournament_results": TournamentResultRow,
+    "tournament_audit": TournamentAuditRow,
 }
 """Tables that the journals decide, and what one row of each is."""
 

@@ -95,6 +95,8 @@ class Projection:
             pass
 
     def _lose(self, error: StoreError) -> None:
+        for tail in self._tails.values():
+            tail.ask_again()  # one journal has met the error, but the store may come back without the other's rows too
         self.errors += 1
         if self._away_since is None:
             self._away_since = time.monotonic()

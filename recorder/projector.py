@@ -4,8 +4,10 @@ import msgspec
 
 from events.codec import CodecError, decode_payload
 from events.journal import Record, Stored
+from events.tournament import TYPES as TOURNAMENT_TYPES
 from events.types import AccountEvent, BrokerEvent, FillEvent, ForecastEvent, MarketSlice, OrderEvent, TradeEvent
 from market.store.port import BarRow, Batch, EquityRow, EventRow, LifeRow, OrderRow, TradeRow
+from recorder.tournament_rows import add_tournament_rows
 
 QUIET = frozenset(
     {"MarketEvent", "SliceEnd", "MarketSlice", "AccountEvent", "TimerEvent", "SnapshotEvent", "BusPosition"}
@@ -183,6 +185,10 @@ def _trade(record: Record, hash_current: str, batch: Batch) -> None:
         batch.life.append(_life(record, hash_current, trade.order_id, trade.engine_ns, ""))
 
 
+def _tournament(record: Record, hash_current: str, batch: Batch) -> None:
+    add_tournament_rows(_event(record, hash_current), batch)
+
+
 def _life(record: Record, hash_current: str, order_id: str, ts_ns: int, state: str) -> LifeRow:
     return LifeRow(
         order_id=order_id,
@@ -209,4 +215,5 @@ _TABLES = {
     "FillEvent": _fill,
     "ForecastEvent": _forecast,
     "TradeEvent": _trade,
+    **dict.fromkeys(TOURNAMENT_TYPES, _tournament),
 }

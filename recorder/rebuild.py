@@ -124,7 +124,7 @@ def readable(found: Rebuilt) -> str:
 
 
 def _line(name: str, table: Table) -> str:
-    text = f"  {name:<13} {table['rows']:>10,} rows  {table['sha256'][:16]}"
+    text = f"  {name:<18} {table['rows']:>10,} rows  {table['sha256'][:16]}"
     if "equal" not in table:
         return text
     first = table["first_difference"]

@@ -66,11 +66,15 @@ class Tail:
         try:
             self._store.write(batch)
         except StoreError:
-            self._known = False
+            self.ask_again()
             raise
         self.position = batch.position
         self.rows += batch.rows()
         return len(found)
+
+    def ask_again(self) -> None:
+        """Ask the store how far it is before the next step: it may have lost what it was given."""
+        self._known = False
 
     def _ask(self) -> None:
         before, self.position = self.position, self._store.position(self._writer)

@@ -9,14 +9,28 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from engine.configuration import Configuration
 from events.actions import create_job, in_turn, put
 from events.actors import STATION, Actor
 from events.models import Job
 from events.streams import CONTROL_AUDIT
 from events.types import AuditEvent
+from market.occurrences import Occurrence
+from risk.actions import create_configuration, request_of, send_configuration
+from risk.selectors import current_configuration
 from tournaments.models import RulesVersion, TournamentRound
-from tournaments.rounds import TERMINAL
-from tournaments.rules import Rules, RulesError, canonical_json, field_problem, fingerprint, from_json, problems
+from tournaments.record import RoundRecord
+from tournaments.rounds import TERMINAL, missed_round
+from tournaments.rules import (
+    Rules,
+    RulesError,
+    canonical_json,
+    field_problem,
+    fingerprint,
+    from_json,
+    problems,
+    schedule_of,
+)
 from tournaments.selectors import JOB, active_rules, newest_job, rules_of
 from tournaments.station import RequestError, RoundRequest, occurrence_of
 
@@ -37,9 +51,26 @@ def draft_rules(*, changes: Mapping[str, object], reason: str, actor: Actor) -> 
     """
     _may(actor, CHANGE_RULES, "change the rules of tournaments; a tournament administrator may")
     reason = _reason(reason)
+    in_turn()
+    made = drafted(changes)
+    row = RulesVersion.objects.create(
+        version=made.version, content=canonical_json(made).decode(), sha256=fingerprint(made),
+        author=actor.get_username(), reason=reason,
+    )  # fmt: skip
+    tell("draft tournament rules", f"rules {made.version}", actor, reason)
+    return row
+
+
+def drafted(changes: Mapping[str, object]) -> Rules:
+    """Return the rules that a draft of these changes would be; nothing is stored.
+
+    Raises
+    ------
+    RulesError
+        as ``draft_rules``.
+    """
     if found := [sentence for name, value in changes.items() if (sentence := field_problem(name, value))]:
         raise RulesError(found[0])
-    in_turn()
     newest = RulesVersion.objects.first()
     before = Rules() if newest is None else rules_of(newest)
     version = (RulesVersion.objects.aggregate(newest=Max("version"))["newest"] or 0) + 1
@@ -51,12 +82,7 @@ def draft_rules(*, changes: Mapping[str, object], reason: str, actor: Actor) -> 
         raise RulesError(found[0])
     if msgspec.structs.replace(made, version=before.version) == before and newest is not None:
         raise RulesError("nothing changes: every field is as it was")
-    row = RulesVersion.objects.create(
-        version=version, content=canonical_json(made).decode(), sha256=fingerprint(made), author=actor.get_username(),
-        reason=reason,
-    )  # fmt: skip
-    tell("draft tournament rules", f"rules {version}", actor, reason)
-    return row
+    return made
 
 
 @transaction.atomic
@@ -83,7 +109,23 @@ def activate_rules(*, version: int, reason: str, actor: Actor) -> RulesVersion:
     row.status, row.activated_by, row.activated_at = RulesVersion.Status.ACTIVE, actor.get_username(), timezone.now()
     row.save(update_fields=["status", "activated_by", "activated_at"])
     tell("activate tournament rules", f"rules {version}", actor, reason)
+    _schedule(row, reason)
     return row
+
+
+def _schedule(row: RulesVersion, reason: str) -> None:
+    """Send the engine the rules' schedule where it holds rounds by one."""
+    current = current_configuration()
+    held = None if current is None else msgspec.json.decode(current.content, type=Configuration)
+    if held is None or held.tournaments is None:
+        return
+    moved = msgspec.structs.replace(held.tournaments, schedule=schedule_of(rules_of(row)))
+    made = create_configuration(
+        build=lambda version: msgspec.json.encode(msgspec.structs.replace(held, tournaments=moved, version=version)),
+        actor=None, reason=f"rules {row.version} of tournaments: {reason}"[:REASON_LIMIT],
+    )  # fmt: skip
+    if current is None or made.version != current.version:
+        send_configuration(version=made, request_id=request_of(made.version))
 
 
 @transaction.atomic
@@ -123,6 +165,52 @@ def ask_round(*, request: RoundRequest, reason: str, actor: Actor | None) -> tup
     if new:
         tell("run tournament", occurrence.key, actor, reason)
     return row, job
+
+
+@transaction.atomic
+def open_scheduled(*, request: RoundRequest, occurrence: str) -> TournamentRound:
+    """Open a round that the engine's clock has named, once; the allocation that it makes is for the engine.
+
+    Raises
+    ------
+    RequestError
+        if the rules in force know no such occurrence.
+    """
+    in_turn()
+    rules = active_rules()
+    known = occurrence_of(request, rules)
+    if not rules.enabled or known.key != occurrence:
+        raise RequestError(f"{occurrence} is no round of the rules in force, {rules.version}; they name {known.key}")
+    row, new = TournamentRound.objects.get_or_create(
+        round_id=occurrence,
+        defaults={
+            "rules_version": rules.version, "as_of_ns": request.as_of_ns, "actor": STATION, "station_bars": True,
+            "request": msgspec.json.encode(request).decode(),
+        },
+    )  # fmt: skip
+    if new:
+        tell("open tournament", occurrence, None, "by the schedule")
+    return row
+
+
+@transaction.atomic
+def miss_round(*, occurrence: Occurrence, reason: str, at_ns: int) -> TournamentRound:
+    """Note a round that nobody started in time: it is void, and allocations stay."""
+    in_turn()
+    rules = active_rules()
+    held = missed_round(occurrence, rules, at_ns=at_ns, reason=reason)
+    row, new = TournamentRound.objects.get_or_create(
+        round_id=occurrence.key,
+        defaults={
+            "rules_version": rules.version, "as_of_ns": occurrence.opens_ns, "actor": STATION, "station_bars": True,
+            "request": msgspec.json.encode(RoundRequest(bars=[], as_of_ns=occurrence.opens_ns)).decode(),
+            "state": held.state, "reason": held.reason,
+            "record": msgspec.json.encode(RoundRecord(round=held)).decode(),
+        },
+    )  # fmt: skip
+    if new:
+        tell("void tournament", occurrence.key, None, reason)
+    return row
 
 
 def _job(row: TournamentRound) -> Job:

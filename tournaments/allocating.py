@@ -33,6 +33,7 @@ def allocate(
     settled: Sequence[RoundRecord],
     *,
     rules: Rules,
+    start: Mapping[str, float] | None = None,
 ) -> Allocated:
     """Return the weights from the next bar on.
 
@@ -41,11 +42,12 @@ def allocate(
     scores : of this round, which give the agents and their order.
     entries : as revised; who is not in it abstained, and sleeps in the competition.
     books : unit books, for drawdowns.
-    before : the allocation in force; None before the first, then 90 % is shared equally.
+    before : the allocation in force; None before the first.
+    start : the weights in use before the first, brought down to 90 % alike; None shares that equally.
     settled : rounds that were settled before this one, oldest first.
     """
     agents = [row.agent for row in scores]
-    held = _held(before, agents)
+    held = _held(before, agents, start)
     total = held.base + held.competitive
     standing = {name: _standing(before, name, books[name], float(total[k]), rules) for k, name in enumerate(agents)}
     benched = np.array([standing[name].status == "benched" for name in agents])
@@ -75,10 +77,14 @@ def allocate(
     )  # fmt: skip
 
 
-def _held(before: Allocated | None, agents: Sequence[str]) -> Weights:
+def _held(before: Allocated | None, agents: Sequence[str], start: Mapping[str, float] | None) -> Weights:
     if before is None:
-        share = AllocationLimits().base_pool / len(agents)
-        return Weights(np.full(len(agents), share), np.zeros(len(agents)))
+        pool = AllocationLimits().base_pool
+        base = np.full(len(agents), pool / len(agents))
+        if start is not None:
+            base = np.array([start.get(name, 0.0) for name in agents])
+            base *= min(1.0, pool / base.sum()) if base.sum() > 0.0 else 1.0
+        return Weights(base, np.zeros(len(agents)))
     return Weights(
         np.array([before.base.get(name, 0.0) for name in agents]),
         np.array([before.competitive.get(name, 0.0) for name in agents]),

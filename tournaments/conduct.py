@@ -43,7 +43,9 @@ class Inputs:
     """What a round is held on; nothing in it that came after ``as_of_ns`` is read before the settlement.
 
     ``capital`` in the instruments' currency. The order of ``entrants`` is nobody's advantage: they are taken by name.
-    ``settled``, oldest first, and ``precedents`` may hold later ones, which are left out.
+    ``before`` is the allocation in force, before the first ``start`` the weights in use, equal ones where that is None.
+    ``settled``, oldest first, and ``precedents`` may hold later ones, which are left out. ``challengers`` are entrants
+    that do all that the others do, but neither count as strategies nor get capital.
     """
 
     market: Market
@@ -54,10 +56,12 @@ class Inputs:
     seed: int
     as_of_ns: int
     before: Allocated | None = None
+    start: Mapping[str, float] | None = None
     settled: tuple[RoundRecord, ...] = ()
     precedents: Mapping[str, Sequence[Precedent]] = field(default_factory=dict)
     brain: Brain = field(default_factory=QuantBrain)
     threads: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
+    challengers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -110,12 +114,14 @@ class Conductor:
         Raises
         ------
         ConductError
-            if two entrants have one name, or ``seen`` lacks one.
+            if two entrants have one name, a challenger is no entrant, or ``seen`` lacks an entrant.
         """
         entrants = tuple(sorted(inputs.entrants, key=lambda each: each.name))
         names = [each.name for each in entrants]
         if len(set(names)) < len(names):
             raise ConductError(f"entrants = {', '.join(names)} must have different names")
+        if strange := inputs.challengers - set(names):
+            raise ConductError(f"challengers = {', '.join(sorted(strange))} must be among the entrants")
         self.inputs = replace(inputs, entrants=entrants)
         told = seen or walked(inputs.market, entrants, inputs.costs, inputs.rules, as_of_ns=inputs.as_of_ns)
         if missing := set(names) - set(told.observations):
@@ -149,8 +155,12 @@ class Conductor:
             "open": tuple(each.name for each in self.inputs.entrants),
             "predict": tuple(made.entries),
         }.get(name, ())
-        result = msgspec.structs.replace(made, round=None)
-        return advance(made.round, Done(step=name, sha256=fingerprint(result), at_ns=at_ns, agents=agents))
+        hidden = {} if name == "predict" else made.entries  # its hash has no nonce: it would confirm a guess
+        result = msgspec.structs.replace(made, round=None, entries=hidden)
+        done = Done(
+            step=name, sha256=fingerprint(result), at_ns=at_ns, agents=agents, challengers=self.inputs.challengers
+        )
+        return advance(made.round, done)
 
     def stage(self, seed: int) -> Stage:
         """Return the paths and costs that are the same for all; made once a seed."""
@@ -177,6 +187,7 @@ class Conductor:
             stressed=list(made.pool.window.symbols), interval_s=made.pool.window.interval_s,
             paths=given.rules.stress_paths, risk_budget=made.risk_budget,
             sigma={name: None if np.isnan(value) else value for name, value in sigma.items()},
+            challengers=sorted(given.challengers),
         )  # fmt: skip
         return msgspec.structs.replace(record, opened=opened)
 
@@ -240,13 +251,18 @@ class Conductor:
         scores, sure = score(
             self.seen.observations, self.seen.forecasts, self.seen.books, resilience, rules=given.rules,
             as_of_ns=given.as_of_ns,
+            challengers={each.name: each.policy.name for each in given.entrants if each.name in given.challengers},
         )  # fmt: skip
         return msgspec.structs.replace(record, scores=scores, first_is_best=sure)
 
     def _allocate(self, record: RoundRecord) -> RoundRecord:
         given = self.inputs
         books = {name: _known(book, given.as_of_ns) for name, book in self.seen.books.items()}
-        made = allocate(record.scores, record.revised, books, given.before, self._settled(), rules=given.rules)
+        scores = [row for row in record.scores if row.agent not in given.challengers]
+        entries = {name: entry for name, entry in record.revised.items() if name not in given.challengers}
+        made = allocate(
+            scores, entries, books, given.before, self._settled(), rules=given.rules, start=given.start,
+        )  # fmt: skip
         return msgspec.structs.replace(record, allocated=made)
 
     def _settle(self, record: RoundRecord) -> RoundRecord:

@@ -81,6 +81,7 @@ def decide(
             Ruled(
                 measured=measured, threshold=claim.threshold, holds=found.holds,
                 challenger_brier=(claim.probability - came) ** 2, defender_brier=(reply.probability - came) ** 2,
+                path=found.path,
             )
         )  # fmt: skip
     return Debate(claims=debate.claims, replies=debate.replies, judgements=judgements, rulings=ruled)

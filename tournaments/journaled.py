@@ -1,7 +1,7 @@
 """What each step of a round leaves in the journal: events with ids by which a repetition is recognised."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -9,7 +9,7 @@ from events import tournament as types
 from events.types import Payload
 from tournaments.record import RoundRecord, Score
 from tournaments.rounds import StepName, event_id
-from tournaments.sealing import CompetitionKey, Context, Kind, Opened, Sealed, commitment, write_record
+from tournaments.sealing import CompetitionKey, Context, Kind, Opened, Sealed, write_record
 
 Told = tuple[str, str, Payload]
 """Request id, agent, payload."""
@@ -17,14 +17,25 @@ Told = tuple[str, str, Payload]
 
 @dataclass(frozen=True)
 class Sealing:
-    """What the record's texts are sealed with: the competition key, and where nonces of 32 bytes come from."""
+    """What the record's texts are sealed with: the competition key, and where nonces of 32 bytes come from.
+
+    ``entries`` are those that were committed to, by agent: revealed with the same nonce, each is what its commitment
+    says.
+    """
 
     key: CompetitionKey
     nonce: Callable[[], bytes]
+    entries: Mapping[str, Opened] = field(default_factory=dict)
 
 
 def events_of(
-    step: StepName, record: RoundRecord, sealed: Mapping[str, Sealed], transport: str, sealing: Sealing
+    step: StepName,
+    record: RoundRecord,
+    sealed: Mapping[str, Sealed],
+    transport: str,
+    sealing: Sealing,
+    *,
+    deployed: bool = False,
 ) -> Iterator[Told]:
     """Yield what a finished step journals; the round's own event comes last.
 
@@ -33,17 +44,20 @@ def events_of(
     record : after the step. Before ``challenge`` is done no entry of it is told: only that it was sealed.
     sealed : the entries as sealed to the round's key, whose commitments ``predict`` tells.
     transport : base64 of the round's public key.
+    deployed : whether the engine is told of the allocation with it.
     """
     round_id = record.round.round_id
     for kind, agent, payload in _STEPS[step](record, sealed, transport, sealing):
-        yield event_id(round_id, step, kind, agent), agent, payload
+        allocation = isinstance(payload, types.AllocationEvent)
+        told = msgspec.structs.replace(payload, deployed=deployed) if allocation else payload
+        yield event_id(round_id, step, kind, agent), agent, told
     done = record.round.result(step)
     if done is not None:
-        told = types.RoundEvent(
+        ended = types.RoundEvent(
             round_id=round_id, step=step, state=record.round.state, sha256=done.sha256, at_ns=done.at_ns,
             late=done.late, reason=record.round.reason,
         )  # fmt: skip
-        yield event_id(round_id, step, "RoundEvent"), "tournament", told
+        yield event_id(round_id, step, "RoundEvent"), "tournament", ended
 
 
 Parts = Iterator[tuple[str, str, Payload]]
@@ -133,11 +147,11 @@ def _allocate(record: RoundRecord, _sealed: Mapping[str, Sealed], _transport: st
 def _result(record: RoundRecord, row: Score) -> types.TournamentResultEvent:
     made = record.allocated
     assert made is not None  # noqa: S101 - the caller has looked
-    competitive = made.competitive[row.agent]
+    competitive = made.competitive.get(row.agent, 0.0)  # a challenger has no capital
     return types.TournamentResultEvent(
         round_id=record.round.round_id, strategy_id=row.agent, prediction_accuracy=row.hit_rate,
         challenge_resilience=row.resilience.resilience, risk_score=row.deflated,
-        capital_allocation=made.base[row.agent] + competitive, diversity_index=made.diversity_index,
+        capital_allocation=made.base.get(row.agent, 0.0) + competitive, diversity_index=made.diversity_index,
         total_capital=1.0 - made.cash, competitive_allocation=competitive, skill=row.accuracy,
     )  # fmt: skip
 
@@ -154,12 +168,13 @@ def _settle(record: RoundRecord, _sealed: Mapping[str, Sealed], _transport: str,
 def _text(record: RoundRecord, agent: str, written: tuple[Kind, str], said: object, sealing: Sealing) -> dict[str, str]:
     """Return the fields of a text that was ``written`` as a kind, in a step."""
     kind, step = written
-    content, nonce = msgspec.json.encode(said), sealing.nonce()
+    committed = sealing.entries.get(agent) if kind == "entry" else None
+    opened = committed or Opened(sealing.nonce(), msgspec.json.encode(said))
     context = Context(round_id=record.round.round_id, agent=agent, kind=kind, step=step)
-    made = write_record(sealing.key.public, sealing.key.key, context, Opened(nonce, content))
+    made = write_record(sealing.key.public, sealing.key.key, context, opened)
     return {
         "round_id": record.round.round_id, "agent": agent, "key": made.key, "box": made.box,
-        "commitment": commitment(record.round.round_id, agent, nonce, content),
+        "commitment": made.commitment,
     }  # fmt: skip
 
 

@@ -5,13 +5,21 @@ import secrets
 from pathlib import Path
 
 from audit.files import make_private, write_file
-from tournaments.sealing import KEY_BYTES, TransportKey
+from tournaments.sealing import KEY_BYTES, SealError, TransportKey
 
 
-def transport_key(folder: Path, round_id: str) -> TransportKey:
-    """Return a round's key; made, and kept in a file that only its owner reads, if there is none."""
+def transport_key(folder: Path, round_id: str, *, needed: bool = False) -> TransportKey:
+    """Return a round's key; made, and kept in a file that only its owner reads, if there is none.
+
+    Raises
+    ------
+    SealError
+        "closed" if there is none and it is ``needed``: what was sealed to it opens with no other.
+    """
     file = _file(folder, round_id)
     if not file.exists():
+        if needed:
+            raise SealError("closed", f"the key of round {round_id} is gone; its entries open with no other")
         make_private(folder)
         write_file(file, secrets.token_bytes(KEY_BYTES))
     return TransportKey(round_id, file.read_bytes())

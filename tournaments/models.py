@@ -1,4 +1,4 @@
-"""Versions of the rules, none ever changed; and rounds, each with its record as far as it may be read."""
+"""Versions of rules and allocations, none ever changed; and rounds, each with its record as far as it may be read."""
 
 from typing import ClassVar
 
@@ -44,6 +44,7 @@ class TournamentRound(models.Model):
     as_of_ns = models.BigIntegerField(db_index=True)
     state = models.CharField(max_length=10, default="open", help_text="the step that it waits for, or settled or void")
     reason = models.TextField(blank=True, help_text="why it is void")
+    station_bars = models.BooleanField(default=False, help_text="held on the station's own bars: its capital follows")
     request = models.TextField(help_text="JSON of tournaments.station.RoundRequest: what it is held on")
     record = models.TextField(blank=True, help_text="JSON of tournaments.record.RoundRecord; empty at first")
     sealed = models.TextField(default="{}", help_text="JSON: agent to its sealed entry, until they are revealed")
@@ -56,3 +57,36 @@ class TournamentRound(models.Model):
 
     def __str__(self) -> str:
         return f"{self.round_id}: {self.state}"
+
+
+class AllocationVersion(models.Model):
+    """Weights that the worker was told, or is to be told once people have approved; immutable but for the answer."""
+
+    class State(models.TextChoices):
+        """PROPOSED waits for people; TOLD for the worker's word; a REFUSED one changed nothing."""
+
+        PROPOSED = "proposed"
+        TOLD = "told"
+        ACKNOWLEDGED = "acknowledged"
+        REFUSED = "refused"
+
+    version = models.PositiveIntegerField(unique=True)
+    round_id = models.CharField(max_length=64, blank=True, help_text="empty: people decided without a round")
+    content = models.TextField(help_text="JSON of engine.allocation.Allocation")
+    base = models.TextField(default="{}", help_text="JSON: fraction of capital by slow evidence, by strategy")
+    competitive = models.TextField(default="{}", help_text="JSON: fraction of capital from the pool, by strategy")
+    settings_weights = models.TextField(help_text="JSON: the settings' weights when it was made; others end it")
+    state = models.CharField(max_length=12, choices=State)
+    answer = models.CharField(max_length=500, blank=True, help_text="the worker's word where it refused")
+    request_id = models.CharField(max_length=80, unique=True)
+    actor = models.CharField(max_length=150)
+    reason = models.CharField(max_length=500)
+    at_ns = models.BigIntegerField(help_text="market time, UTC nanoseconds")
+    created = models.DateTimeField(auto_now_add=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-version"]
+
+    def __str__(self) -> str:
+        return f"allocation {self.version} ({self.state})"

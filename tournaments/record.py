@@ -7,7 +7,7 @@ import msgspec
 from agents.brains.port import Claim, Judgement, Prediction, Reply
 from tournaments.allocation.drawdown import Standing
 from tournaments.rounds import Round
-from tournaments.stress.marks import Resilience
+from tournaments.stress.marks import Resilience, StressPath
 
 
 class Plain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -15,7 +15,10 @@ class Plain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Opened(Plain, frozen=True):
-    """What step 1 froze. ``stressed`` are the representative symbols; ``interval_s`` that of the stress paths."""
+    """What step 1 froze. ``stressed`` are the representative symbols; ``interval_s`` that of the stress paths.
+
+    ``challengers`` are entrants that get no capital: variants that evolution lets try.
+    """
 
     as_of_ns: int
     seed: int
@@ -25,12 +28,14 @@ class Opened(Plain, frozen=True):
     paths: int
     risk_budget: float  # of the capital
     sigma: dict[str, float | None]
+    challengers: list[str] = []
 
 
 class Ruled(Plain, frozen=True):
     """What became of one claim; losses are excess losses as fractions of the capital.
 
-    The two Brier scores are (probability - outcome)^2 of challenger and defender, outside resilience.
+    The two Brier scores are (probability - outcome)^2 of challenger and defender, outside resilience. ``path`` is None
+    in rounds that were held before it was kept.
     """
 
     measured: float
@@ -38,6 +43,7 @@ class Ruled(Plain, frozen=True):
     holds: bool
     challenger_brier: float
     defender_brier: float
+    path: StressPath | None = None
 
 
 class Debate(Plain, frozen=True):

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from market.calendars import Session
-from tournaments.occurrences import MINUTE_NS, Occurrence, predicted_sessions
+from market.occurrences import MINUTE_NS, Occurrence, predicted_sessions
 from tournaments.rules import DEADLINES, Rules, fingerprint
 
 HOUR_NS = 60 * MINUTE_NS
@@ -104,12 +104,16 @@ class Round(Plain, frozen=True):
 
 @dataclass(frozen=True)
 class Done:
-    """A step is done: the SHA-256 of its result, when, and the agents that count (of open and predict)."""
+    """A step is done: the SHA-256 of its result, when, and its agents (of open and predict).
+
+    ``challengers`` among these do not count as strategies.
+    """
 
     step: StepName
     sha256: str
     at_ns: int
     agents: tuple[str, ...] = ()
+    challengers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -229,7 +233,7 @@ def _done(held: Round, event: Done) -> Round:
     late = event.at_ns > held.deadlines_ns[event.step]
     result = Result(step=event.step, sha256=event.sha256, at_ns=event.at_ns, late=late, agents=event.agents)
     step, results = BY_NAME[event.step], (*held.results, result)
-    if step.counts and len(event.agents) < held.min_strategies:
+    if step.counts and len(set(event.agents) - event.challengers) < held.min_strategies:
         reason = _too_few(event, held.min_strategies)
         return msgspec.structs.replace(held, state="void", results=results, reason=reason, ended_ns=event.at_ns)
     ended = event.at_ns if step.following in TERMINAL else None
@@ -267,8 +271,9 @@ def _voided(held: Round, event: Voided) -> Round:
 
 def _too_few(event: Done, wanted: int) -> str:
     what = "entrants" if event.step == "open" else "valid entries"
-    named = f" ({', '.join(event.agents)})" if event.agents else ""
-    return f"{len(event.agents)} {what}{named} are fewer than min_strategies = {wanted}; allocations stay as they are"
+    counted = [name for name in event.agents if name not in event.challengers]
+    named = f" ({', '.join(counted)})" if counted else ""
+    return f"{len(counted)} {what}{named} are fewer than min_strategies = {wanted}; allocations stay as they are"
 
 
 def _overrun(held: Round) -> str:

@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from engine.allocation import MOST_AUTOMATIC
 from market.calendars import CalendarError
 from market.calendars import zone as calendar_zone
+from market.occurrences import MINUTE_NS, WEEKDAYS, Schedule
 
 Value = bool | int | float | str
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MOST_COMPETITIVE = 0.10
 """The competitive pool may never hold more of the capital: rules may lower it, none raises it."""
 WEIGHT_TOLERANCE = 1e-9
@@ -103,7 +104,7 @@ def _switch(help_: str) -> Field:
 _AFTER = "minutes after the opening"
 _CAPITAL = "of the capital"
 FIELDS: dict[str, Field] = {
-    "enabled": _switch("Whether rounds start by the schedule. NOT READ YET: each is started by hand."),
+    "enabled": _switch("Whether rounds start by the schedule; by hand they start all the same."),
     "interval": _text("once in", "How often a round is held.", ("weekly", "daily")),
     "weekday": _text("day of the week", "Day on which a weekly round opens.", WEEKDAYS),
     "hour": Field("o'clock", 0, 23, "Hour at which a round opens, by the zone's clock."),
@@ -146,7 +147,9 @@ FIELDS: dict[str, Field] = {
     "pool_move_cap": Field(_CAPITAL, 0.0, MOST_COMPETITIVE, "Most by which an entrant's part may change in a round."),
     "innovation_bonus": Field("of the entrant's part", 0.0, 0.25, "Bonus of a new approach. NOT READ YET."),
     "diversity_adjustment": Field("of the entrant's part", 0.0, 1.0, "How strongly look-alikes are shrunk."),
-    "automatic_limit": Field(_CAPITAL, 0.0, 1.0, "Largest change of one strategy that needs no approval by people."),
+    "automatic_limit": Field(
+        _CAPITAL, 0.0, MOST_AUTOMATIC, "Largest change of one strategy that needs no approval by people."
+    ),
     "override_days": Field("days", 1, 365, "Longest that an override may last. NOT READ YET: none can be made."),
     "drawdown_halved": Field("of the high-water mark", 0.01, 1.0, "Drawdown beyond which a strategy is halved."),
     "drawdown_benched": Field("of the high-water mark", 0.01, 1.0, "Drawdown beyond which a strategy is benched."),
@@ -161,6 +164,14 @@ class Change:
     before: Value
     after: Value
     unit: str
+
+
+def schedule_of(rules: Rules) -> Schedule:
+    """Return the part that says when rounds open."""
+    return Schedule(
+        enabled=rules.enabled, interval=rules.interval, weekday=rules.weekday, hour=rules.hour, minute=rules.minute,
+        zone=rules.zone, calendar=rules.calendar, duration_ns=rules.duration * MINUTE_NS,
+    )  # fmt: skip
 
 
 def problems(rules: Rules) -> list[str]:

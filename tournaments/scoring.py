@@ -31,16 +31,23 @@ def score(
     *,
     rules: Rules,
     as_of_ns: int,
+    challengers: Mapping[str, str] | None = None,
 ) -> tuple[list[Score], float]:
     """Return a row for each entrant, in the order of ``observations``, and the probability that the first is best.
 
     Accuracy and contribution are of the walk-forward predictions of the frozen policies whose sessions had closed by
     ``as_of_ns``, in the rules' scoring window; each session is a cluster. All observations are of the same bars.
+
+    Parameters
+    ----------
+    challengers : entrants that would take a strategy's place, by name to that strategy's: none of them changes what
+        the strategies contribute or how far luck goes, and each contributes beside the other strategies.
     """
+    challengers = challengers or {}
     agents = list(observations)
     rows = _scored(observations[agents[0]], rules.scoring_window, as_of_ns)
-    figures = _performances(books, rules.scoring_window, as_of_ns)
-    added = _contributions(observations, forecasts, rows)
+    figures = _performances(books, rules.scoring_window, as_of_ns, challengers)
+    added = _contributions(observations, forecasts, rows, challengers)
     parts = [
         Parts(
             accuracy=_accuracy(observations[agent], forecasts[agent], rows),
@@ -95,21 +102,33 @@ def _hits(observations: Observations, forecasts: Forecasts, rows: BoolArray) -> 
 
 
 def _contributions(
-    observations: Mapping[str, Observations], forecasts: Mapping[str, Forecasts], rows: BoolArray
+    observations: Mapping[str, Observations],
+    forecasts: Mapping[str, Forecasts],
+    rows: BoolArray,
+    challengers: Mapping[str, str],
 ) -> dict[str, Estimate]:
-    agents = list(observations)
     if not rows.any():
-        return dict.fromkeys(agents, NOTHING)
-    one = observations[agents[0]]
-    signals = np.array([signal(forecasts[agent].probabilities[rows]) for agent in agents])
+        return dict.fromkeys(observations, NOTHING)
+    one = next(iter(observations.values()))
     moves = np.clip(deviations(one)[rows], -OUTCOME_LIMIT, OUTCOME_LIMIT)  # any move of what never moved is infinite
-    by_round = contributions(signals, moves, one.known_ns[rows])
-    return {agent: contribution(by_round[k]) for k, agent in enumerate(agents)}
+
+    def among(agents: list[str]) -> dict[str, Estimate]:
+        signals = np.array([signal(forecasts[agent].probabilities[rows]) for agent in agents])
+        by_round = contributions(signals, moves, one.known_ns[rows])
+        return {agent: contribution(by_round[k]) for k, agent in enumerate(agents)}
+
+    strategies = [agent for agent in observations if agent not in challengers]
+    found = among(strategies)
+    for name, parent in challengers.items():
+        found[name] = among([*(agent for agent in strategies if agent != parent), name])[name]
+    return found
 
 
-def _performances(books: Mapping[str, UnitBook], sessions: int, as_of_ns: int) -> dict[str, Performance]:
+def _performances(
+    books: Mapping[str, UnitBook], sessions: int, as_of_ns: int, challengers: Mapping[str, str]
+) -> dict[str, Performance]:
     returns = {name: book.returns[book.known_ns <= as_of_ns][-sessions:] for name, book in books.items()}
-    table: Sequence[npt.NDArray[np.float64]] = list(returns.values())
+    table: Sequence[npt.NDArray[np.float64]] = [row for name, row in returns.items() if name not in challengers]
     trials, variance = 1, 0.0
     if len(table) > 1 and len(table[0]) >= LEAST_FOR_TRIALS:
         ratios = [sharpe(each) for each in table]

@@ -8,13 +8,13 @@ from agents.brains.port import Brain, Precedent
 from agents.brains.quant import QuantBrain
 from engine.configuration import Costs
 from market.calendars import DAY_NS
+from market.occurrences import EPOCH, Occurrence, between
 from tournaments.conduct import Conductor, Inputs, Walked, seed_of, walked
 from tournaments.debate import precedents_of
 from tournaments.market import Market
-from tournaments.occurrences import EPOCH, Occurrence, between, schedule_of
 from tournaments.record import Allocated, RoundRecord
 from tournaments.rounds import TERMINAL, new_round
-from tournaments.rules import Rules
+from tournaments.rules import Rules, schedule_of
 from tournaments.stress.policies import Entrant
 
 LATEST_NS = 7 * DAY_NS  # after the last bar: who opens later would predict from old news

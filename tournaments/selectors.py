@@ -1,13 +1,23 @@
 """Reads of rules and rounds, as pages, commands and the next round need them."""
 
-import msgspec
+import json
+from collections.abc import Iterable
 
+import msgspec
+from django.db.models import Q
+
+from engine.allocation import Allocation
+from engine.configuration import Configuration
 from events.models import Job
-from tournaments.models import RulesVersion, TournamentRound
+from risk.models import ConfigurationVersion
+from risk.selectors import current_configuration
+from tournaments.models import AllocationVersion, RulesVersion, TournamentRound
 from tournaments.record import RoundRecord
 from tournaments.rules import Rules
 
 JOB = "tournament_round"
+SCHEDULED = ("tournament", "settle_tournament")
+"""Jobs of a round that a person asked for, and of one that the engine's clock has named (engine/rounds.py)."""
 
 
 def rules_of(row: RulesVersion) -> Rules:
@@ -36,9 +46,16 @@ def round_by_id(round_id: str) -> TournamentRound | None:
     return TournamentRound.objects.filter(round_id=round_id).first()
 
 
+def round_of(job: Job) -> TournamentRound:
+    """Return the round that a job of a person's asking has."""
+    return TournamentRound.objects.get(id=msgspec.json.decode(job.request, type=int))
+
+
 def newest_job(row: TournamentRound) -> Job | None:
     """Return the job that has the round, or had it last: a round that waited for its session has had several."""
-    return Job.objects.filter(name=JOB, request=str(row.id)).order_by("id").last()
+    asked = Q(name=JOB, request=str(row.id))
+    scheduled = Q(name__in=SCHEDULED, occurrence__in=[row.round_id, f"settle_tournament:{row.round_id}"])
+    return Job.objects.filter(asked | scheduled).order_by("id").last()
 
 
 def record_of(row: TournamentRound) -> RoundRecord | None:
@@ -46,7 +63,58 @@ def record_of(row: TournamentRound) -> RoundRecord | None:
     return msgspec.json.decode(row.record, type=RoundRecord) if row.record else None
 
 
-def earlier_records(*, before_ns: int) -> list[RoundRecord]:
-    """Return the records of rounds that were held on an earlier instant, oldest first, without void ones."""
-    rows = TournamentRound.objects.filter(as_of_ns__lt=before_ns).exclude(state="void").exclude(record="")
+def earlier_records(*, before_ns: int, station_bars: bool) -> list[RoundRecord]:
+    """Return the records of rounds that were held on an earlier instant, oldest first, without void ones.
+
+    Those on the station's own bars and those on files of somebody's choice teach each other nothing.
+    """
+    rows = TournamentRound.objects.filter(as_of_ns__lt=before_ns, station_bars=station_bars)
+    rows = rows.exclude(state="void").exclude(record="")
     return [msgspec.json.decode(row.record, type=RoundRecord) for row in rows.order_by("as_of_ns", "id")]
+
+
+def round_ids() -> set[str]:
+    """Return the keys of every round that there is, whatever became of it."""
+    return set(TournamentRound.objects.values_list("round_id", flat=True))
+
+
+def unsettled_rounds() -> list[TournamentRound]:
+    """Return the rounds on the station's own bars that wait for their session's end."""
+    return list(TournamentRound.objects.filter(state="settle", station_bars=True).defer("sealed"))
+
+
+def scheduled_since_ns() -> int:
+    """Return from when on the schedule holds: the activation of its rules, before any the station's first start."""
+    active = RulesVersion.objects.filter(status=RulesVersion.Status.ACTIVE).first()
+    first = ConfigurationVersion.objects.order_by("version").first()
+    since = active.activated_at if active is not None else first.created if first is not None else None
+    return 0 if since is None else int(since.timestamp()) * 1_000_000_000
+
+
+def allocations(limit: int | None = None) -> list[AllocationVersion]:
+    """Return every allocation that was made, newest first, or the newest few."""
+    return list(AllocationVersion.objects.all()[:limit])
+
+
+def allocations_of(round_ids: Iterable[str]) -> dict[str, AllocationVersion]:
+    """Return the newest allocation of each of these rounds that has decided one."""
+    rows = AllocationVersion.objects.filter(round_id__in=list(round_ids)).order_by("version")
+    return {row.round_id: row for row in rows}
+
+
+def allocation_of(row: AllocationVersion) -> Allocation:
+    """Return what a version says."""
+    return msgspec.json.decode(row.content, type=Allocation)
+
+
+def allocation_in_force() -> AllocationVersion | None:
+    """Return the newest allocation that the worker has taken, None where the settings' weights hold.
+
+    One of before the settings' weights were changed is over (engine/state.py).
+    """
+    row = AllocationVersion.objects.filter(state=AllocationVersion.State.ACKNOWLEDGED).first()
+    current = current_configuration()
+    if row is None or current is None:
+        return None
+    weights = msgspec.json.decode(current.content, type=Configuration).settings.weights
+    return row if json.loads(row.settings_weights) == weights else None

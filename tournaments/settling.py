@@ -53,8 +53,12 @@ def _skill(record: RoundRecord, name: str, classes: Mapping[str, int]) -> float 
 
 
 def _ensemble(record: RoundRecord, classes: Mapping[str, int]) -> tuple[float, float]:
-    """Return how much better the equal-weight ensemble's mean score is than climatology's, and its least possible."""
-    entries = sorted(record.revised.items())
+    """Return how much better the equal-weight ensemble's mean score is than climatology's, and its least possible.
+
+    Challengers are not in it: the evidence that opens the pool is the strategies' own.
+    """
+    left_out = record.opened.challengers if record.opened else ()
+    entries = sorted((name, entry) for name, entry in record.revised.items() if name not in left_out)
     told = {
         symbol: [each.probabilities for _, entry in entries for each in entry if each.symbol == symbol]
         for symbol in classes

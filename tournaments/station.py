@@ -4,8 +4,8 @@ import re
 
 import msgspec
 
-from tournaments.occurrences import Occurrence, by_hand, latest, schedule_of
-from tournaments.rules import Rules
+from market.occurrences import Occurrence, by_hand, latest
+from tournaments.rules import Rules, schedule_of
 
 NAME = re.compile("[A-Za-z0-9._-]{1,24}")
 
@@ -15,7 +15,11 @@ class RequestError(ValueError):
 
 
 class RoundRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``bars``: absolute paths of files; ``symbols``: these alone, all shared ones where empty; ``as_of_ns``: UTC."""
+    """What a round is held on.
+
+    ``bars``: absolute paths of files; of the station's own bars, those up to record ``through_seq`` of its journal,
+    with files of their history before. ``symbols``: these alone, all shared ones where empty; ``as_of_ns``: UTC.
+    """
 
     bars: list[str]
     as_of_ns: int
@@ -23,6 +27,7 @@ class RoundRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     seed: int = 1
     capital: float = 1_000_000.0
     name: str = ""  # of a round by hand beside the schedule's
+    through_seq: int | None = None  # None: files alone, and no capital follows
 
 
 def occurrence_of(request: RoundRequest, rules: Rules) -> Occurrence:

@@ -3,13 +3,15 @@
 Signed is canonical JSON (sorted keys) of action, scope, target, content, version, approvers, request_id and issued_ns.
 A signature counts for exactly that content: a configuration's version binds it in order, and a release or a resumption
 counts for one request within ten minutes, so that an old one repeated on the bus loosens nothing. A start signs for
-itself what settings.toml may change (weights, costs, routing, ...), and nothing that limits hang on. Fitted models
-carry the models key's word, which no person gives (audit/artefacts.py).
+itself what settings.toml may change (weights, costs, routing, ...), and nothing that limits hang on. The tournament
+signs for itself an allocation that gives no strategy more than a small step; beyond it people do. Fitted models carry
+the models key's word, which no person gives (audit/artefacts.py).
 """
 
 import base64
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,17 +19,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from audit import artefacts
 from audit.errors import AuditError
 from audit.ring import KeyRing, key_id
+from engine.allocation import MOST_AUTOMATIC, ROUNDING, Allocation, added
 from engine.configuration import Configuration
 from events.types import ControlEvent, ModelEvent
 from market.instruments import Instrument
 from risk.limit_rules import loosened
 
 PURPOSE = "approvals"
-SIGNED = frozenset({"release", "resume_maintenance", "enable", "adopt", "flatten_external"})
+EMPTY: Mapping[str, float] = MappingProxyType({})
+SIGNED = frozenset({"release", "resume_maintenance", "enable", "adopt", "flatten_external", "allocate"})
 """Acts that need a signature whatever they hold; a configuration needs one where it loosens."""
 FRESH_NS = 600 * 10**9
 START = "start"
 """The approver of what a start of the station changes by its settings file."""
+TOURNAMENT = "tournament"
+"""The approver of an allocation that a round has decided."""
 OF_THE_SOURCE = ("exchange", "asset_class", "currency", "lot_numerator", "lot_denominator", "volume_unit")
 """Fields of an instrument that another source may name otherwise: at which fee, in which money and steps it trades."""
 OF_THE_FILE = ("costs", "orders", "execution", "routing", "strategies")
@@ -40,7 +46,7 @@ class Approved(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     key: str
     approvers: list[str]
     request_id: str
-    version: int  # of the configuration: the new one, or the one in force
+    version: int  # of the configuration: the new one, or the one in force; of an allocation its own
     issued_ns: int
     signature: str
 
@@ -72,33 +78,38 @@ def sign(event: ControlEvent, key: Ed25519PrivateKey, *, approvers: Sequence[str
     return msgspec.json.encode(msgspec.structs.replace(approved, signature=made)).decode()
 
 
+class Used(NamedTuple):
+    """The allocation that the engine goes by, and the instant of its market, UTC nanoseconds."""
+
+    allocation: Allocation
+    market_ns: int
+
+
+UNUSED = Used(Allocation(version=0, round_id="", weights={}), 0)
+
+
 class Gate:
     """Judges control events of the bus; ``ring`` gives the public keys as they are now, so that a rotation counts."""
 
     def __init__(self, ring: Callable[[], KeyRing]) -> None:
         self._ring = ring
 
-    def refusal(self, event: ControlEvent, in_force: Configuration | None, now_ns: int) -> str:
+    def refusal(self, event: ControlEvent, in_force: Configuration | None, now_ns: int, used: Used = UNUSED) -> str:
         """Return why this event may not be stepped, "" if it may.
 
         Parameters
         ----------
         in_force : the worker's configuration; before the first one nothing can be loosened.
         now_ns : wall time, UTC nanoseconds.
+        used : what each strategy may use of the capital, and until when.
         """
         if event.action == "configure":
-            return self._configuration_refusal(event, in_force)
+            return self._configuration_refusal(event, in_force, used)
         if event.action not in SIGNED:
             return ""
-        why = self._judge(event, None, "")
-        if why:
-            return why
-        approved = msgspec.json.decode(event.signature, type=Approved)
-        if approved.request_id != event.request_id:
-            return f"its signature is for request {approved.request_id}"
-        if not -FRESH_NS <= now_ns - approved.issued_ns <= FRESH_NS:
-            return "its signature is older than ten minutes"
-        return ""
+        if event.action == "allocate":  # its version binds it in order: a station that was down takes it late
+            return self._allocation_refusal(event, in_force, used) or _stale(event, None)
+        return self._judge(event, None, "") or _stale(event, now_ns)
 
     def model_refusal(self, event: ModelEvent) -> str:
         """Return why the word of a fit may not be stepped, "" if it may."""
@@ -107,8 +118,22 @@ class Gate:
         except (AuditError, OSError) as error:
             return f"the key ring cannot be read ({error})"
 
-    def _configuration_refusal(self, event: ControlEvent, in_force: Configuration | None) -> str:
-        found, version = _changes(event, in_force)
+    def _allocation_refusal(self, event: ControlEvent, in_force: Configuration | None, used: Used) -> str:
+        """Return why an allocation may not be stepped: a larger step takes as many people as a loosening."""
+        try:
+            given = msgspec.json.decode(event.content, type=Allocation)
+        except msgspec.DecodeError as error:
+            return f"allocation: {error}"
+        if set(given.overrides) - set(given.weights):
+            return "allocation: overrides name a strategy that weights do not"
+        gains = added(given, used.allocation, used.market_ns)
+        large = [name for name, gain in gains.items() if gain > MOST_AUTOMATIC + ROUNDING]
+        because = f"it gives {', '.join(large)} more than {MOST_AUTOMATIC:.0%} of the capital, and " if large else ""
+        people = in_force.operators if large and in_force is not None else int(bool(large))
+        return self._judge(event, given.version, because, people)
+
+    def _configuration_refusal(self, event: ControlEvent, in_force: Configuration | None, used: Used) -> str:
+        found, version = _changes(event, in_force, used.allocation.at(used.market_ns))
         if in_force is None or not any(found):
             return ""
         because = f"it {' and '.join(_told(*found))}, and "
@@ -125,7 +150,7 @@ class Gate:
             return f"{because}its signature is for version {approved.version}"
         if by_start and approved.approvers == [START]:
             return ""
-        count = len(set(approved.approvers) - {START})
+        count = len(set(approved.approvers) - {START, TOURNAMENT})
         return "" if count >= people else f"{because}{count} of {people} people have approved it"
 
     def _approved(self, event: ControlEvent) -> Approved:
@@ -143,7 +168,19 @@ class Gate:
         return approved
 
 
-def _changes(event: ControlEvent, in_force: Configuration | None) -> tuple[tuple[list[str], list[str]], int]:
+def _stale(event: ControlEvent, now_ns: int | None) -> str:
+    """Return why a signature that holds is for another request, or too old where that counts; "" if it is neither."""
+    approved = msgspec.json.decode(event.signature, type=Approved)
+    if approved.request_id != event.request_id:
+        return f"its signature is for request {approved.request_id}"
+    if now_ns is not None and not -FRESH_NS <= now_ns - approved.issued_ns <= FRESH_NS:
+        return "its signature is older than ten minutes"
+    return ""
+
+
+def _changes(
+    event: ControlEvent, in_force: Configuration | None, weights: Mapping[str, float]
+) -> tuple[tuple[list[str], list[str]], int]:
     """Return what a configuration loosens, what it changes as a file may, and its version; nothing if it is refused."""
     try:
         given = msgspec.json.decode(event.content, type=Configuration)
@@ -151,22 +188,25 @@ def _changes(event: ControlEvent, in_force: Configuration | None) -> tuple[tuple
         return ([], []), 0  # the machine refuses it, with the field's name
     if in_force is None or given.version <= in_force.version:
         return ([], []), given.version
-    return (loosening(in_force, given), filed(in_force, given)), given.version
+    return (loosening(in_force, given), filed(in_force, given, weights)), given.version
 
 
 def _told(loose: list[str], changed: list[str]) -> list[str]:
     return [f"{word} {', '.join(names)}" for word, names in (("loosens", loose), ("changes", changed)) if names]
 
 
-def filed(before: Configuration, after: Configuration) -> list[str]:
+def filed(before: Configuration, after: Configuration, weights: Mapping[str, float] = EMPTY) -> list[str]:
     """Return what a settings file may change at a start, and nobody by the bus: who trades what, where, at what cost.
 
     More capital for a strategy counts, less does not; a further currency's rate loosens nothing, another pair for a
-    known one values what is held anew; a source's label is what every page says of the prices.
+    known one values what is held anew; a source's label is what every page says of the prices. ``weights`` are those
+    in use where an allocation has changed the settings': other settings end it, so any change counts against them.
     """
     old, new = before.settings, after.settings
     found = [name for name in OF_THE_FILE if getattr(old, name) != getattr(new, name)]
-    found += [f"weights.{name}" for name, value in new.weights.items() if value > old.weights.get(name, 0.0)]
+    used = {name: min(value, weights.get(name, value)) for name, value in old.weights.items()}
+    if new.weights != old.weights:
+        found += [f"weights.{name}" for name, value in new.weights.items() if value > used.get(name, 0.0)]
     found += [f"rates.{name}" for name, pair in old.rates.items() if new.rates.get(name, pair) != pair]
     found += ["source"] if before.source != after.source else []
     known = {each.symbol: each for each in before.instruments}

@@ -14,12 +14,13 @@ import msgspec
 
 from engine.layout import STATES
 from engine.output import Output
+from engine.rounds import HOLD, SETTLE
 from events.bus import Entry
 from events.codec import CodecError, decode_envelope, decode_payload, encode_payload
 from events.metrics import Metrics
 from events.streams import CONTROL_WORKER, REQUEST_KILL, market_stream
 from events.types import ControlEvent, MarketSlice, ModelEvent
-from worker.approvals import SIGNED, Gate
+from worker.approvals import SIGNED, Gate, Used
 from worker.calls import Calls
 from worker.core import WORKER, Core
 from worker.intake import EntriesLostError, Incoming, MarketIntake, control_input
@@ -36,6 +37,7 @@ SECOND_S = 1.0
 RECONCILE_S = 30.0
 JOBS_AGAIN_S = 10.0  # a job that nobody has answered is named again
 SILENCE_S = 60.0  # a replay waits this long for a model
+ROUND_S = 900.0  # and this long for a round, which may compile its simulator first and be begun anew after a crash
 SNAPSHOT_S, SNAPSHOT_INPUTS = 300.0, 20_000
 ORIGIN = "0-0"
 
@@ -173,7 +175,10 @@ class Loop:
         """
         if self.core.machine.seen(event.request_id):
             return ""  # a repeated entry, which changes nothing
-        return self._gate.refusal(event, self.core.machine.configuration, self._clock.utc_ns())
+        machine = self.core.machine
+        return self._gate.refusal(
+            event, machine.configuration, self._clock.utc_ns(), Used(machine.allocation, machine.engine_ns)
+        )
 
     def _kill_request(self, entry: Entry) -> None:
         """Take whatever comes on the kill's stream as a kill: what cannot be read kills everything."""
@@ -363,9 +368,10 @@ class Loop:
         if now >= self._due["jobs"]:
             self._due["jobs"] = now + JOBS_AGAIN_S
             self.core.tell_jobs_again()
-        if now - self._waiting_since > SILENCE_S and not self.failed:
+        patience_s = ROUND_S if any(job.job in {HOLD, SETTLE} for job in waiting) else SILENCE_S
+        if now - self._waiting_since > patience_s and not self.failed:
             names = ", ".join(job.occurrence for job in waiting)
-            self.failed = f"no model came for {names} within {SILENCE_S:g} s"
+            self.failed = f"no model came for {names} within {patience_s:g} s"
             self.core.alert("MODEL_SILENT", self.failed)
 
     def _numbers(self) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from engine.allocation import Allocation
 from engine.configuration import Configuration
 from engine.engine import Engine
 from engine.output import Output
@@ -141,6 +142,15 @@ class Machine:
     def asks(self) -> bool:
         """Whether the broker has to be told of an intent, a change or a cancel."""
         return bool(self.intents or self.updates or self.cancels)
+
+    @property
+    def allocation(self) -> Allocation:
+        """What each strategy may use of the capital; version 0 is what the settings say."""
+        if self.engine is None:
+            return Allocation(version=0, round_id="", weights={})
+        state = self.engine.state
+        weights = dict(zip(state.names, state.strategies["weight"].tolist(), strict=True))
+        return state.allocation or Allocation(version=0, round_id="", weights=weights)
 
     @property
     def reconciled(self) -> bool:

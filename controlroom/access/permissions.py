@@ -28,6 +28,7 @@ PERMISSIONS = {
     "view_tournaments": "see rounds of tournaments and their rules",
     "run_tournament": "run a round of the tournament",
     "change_tournament_rules": "draft and activate rules of tournaments",
+    "override_allocation": "override and deploy allocations of capital",
 }
 """Codename to what it allows, in words."""
 
@@ -38,7 +39,10 @@ _SEE = (
 _TOURNAMENT = ("view_tournament_audit", "run_tournament", "change_tournament_rules")
 _RECORD = ("view_whole_audit", "verify_record", "export_record")
 
-DANGEROUS = ("release_kill", "change_configuration", "approve", "flatten", "set_maintenance", "change_operators")
+DANGEROUS = (
+    "release_kill", "change_configuration", "approve", "flatten", "set_maintenance", "change_operators",
+    "override_allocation",
+)  # fmt: skip
 """What asks for a one-time code: who holds one of these enrols a device at the first login."""
 
 ROLES: dict[str, tuple[str, ...]] = {
@@ -59,6 +63,7 @@ SUPERUSER = frozenset(
     "agents.view_artefact",
     "tournaments.view_rulesversion",
     "tournaments.view_tournamentround",
+    "tournaments.view_allocationversion",
 }
 """All that ``is_superuser`` grants: people, and looking at tables. No trading right is among it, nor can one be added
 here by accident: a test compares the two lists."""

@@ -1,13 +1,41 @@
-"""Rounds of tournaments as jobs: files into a market, then the steps."""
+"""Rounds of tournaments as jobs: bars into a market, then the steps; a scheduled round's word goes to the worker."""
 
+import hashlib
 import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
+import msgspec
+from django.conf import settings
+from django.db import transaction
+
+from audit.artefacts import sign
+from controlroom.access.operators import held_configuration
+from controlroom.allocations.actions import deploy
+from controlroom.jobs.station_market import StationBars, read_station, station_market
+from controlroom.relay.doorbell import ring
 from controlroom.supervisor.tournament_market import read_market
-from events.actions import LeaseLostError, claim_job
+from engine.configuration import Configuration
+from engine.rounds import HOLD, SETTLE
+from events.actions import LeaseLostError, claim_job, finish_job, in_turn, put
+from events.actors import STATION
+from events.models import Job
+from events.streams import CONTROL_WORKER
+from events.types import JobDue, ModelEvent
+from tournaments.actions import open_scheduled
+from tournaments.evolution.actions import ask_variants
+from tournaments.evolution.station import SearchRequest
 from tournaments.market import Market
-from tournaments.station import RoundRequest
+from tournaments.models import TournamentRound
+from tournaments.rounds import TERMINAL
+from tournaments.selectors import active_rules, record_of, round_by_id, round_of
+from tournaments.station import RequestError, RoundRequest
 
+NOTHING = b"null"
 log = logging.getLogger(__name__)
 
 
@@ -17,7 +45,7 @@ def hold(*, job_id: int, owner: str) -> bool:
 
     job = claim_job(job_id=job_id, owner=owner)
     try:
-        return job is not None and held(job=job, owner=owner, load=load)
+        return job is not None and held(job=job, owner=owner, row=round_of(job), load=load)
     except LeaseLostError as error:
         log.warning("%s", error)
         return False
@@ -26,3 +54,97 @@ def hold(*, job_id: int, owner: str) -> bool:
 def load(request: RoundRequest) -> Market:
     """Return the market of a request's files."""
     return read_market([Path(name) for name in request.bars], request.symbols)
+
+
+def scheduled(*, job_id: int, owner: str, now_ns: Callable[[], int] = time.time_ns) -> bool:
+    """Hold, or settle, a round that a clock has named; the worker hears of the end, whatever it is.
+
+    Where time is the bars' each step is on time; by the wall clock, ``now_ns``, it is when it is.
+    """
+    from tournaments.holding.actions import hold as held  # noqa: PLC0415 - brings the compiled simulator with it
+
+    job = claim_job(job_id=job_id, owner=owner)
+    if job is None:
+        return False
+    due = msgspec.json.decode(job.request, type=JobDue)
+    names: list[str] = []
+    try:
+        row, bars, configuration = _asked(due, names)
+    except (ValueError, OSError) as error:
+        return _nothing(job, owner, due, str(error))
+    history = configuration.tournaments.history if configuration.tournaments is not None else []
+    try:
+        return held(
+            job=job, owner=owner, row=row,
+            load=lambda _request: station_market(bars, names, history, due.engine_ns),
+            deploy=lambda record: deploy(record=record).state == "told", told=partial(_answer, due),
+            clock=None if configuration.source.waits else now_ns,
+        )  # fmt: skip
+    except LeaseLostError as error:
+        log.warning("%s", error)
+        return False
+
+
+def _asked(due: JobDue, names: list[str]) -> tuple[TournamentRound, StationBars, Configuration]:
+    """Return the round of an occurrence, opened where it is new, and the bars that the station has by now."""
+    configuration = held_configuration()
+    if configuration is None:
+        raise RequestError("the station has no configuration; its first start makes it")
+    known = round_by_id(due.occurrence.removeprefix(f"{SETTLE}:"))
+    if due.job == SETTLE and (known is None or known.state in TERMINAL):
+        raise RequestError("there is nothing to settle")
+    calendar = active_rules().calendar
+    symbols = {each.symbol for each in configuration.instruments if each.calendar == calendar and each.tradable}
+    bars = read_station(settings.DATA.journal / "execution", names, symbols=symbols, through_seq=due.through_seq)
+    if known is not None:
+        return known, bars, configuration
+    request = RoundRequest(
+        bars=[], as_of_ns=due.engine_ns, through_seq=due.through_seq, seed=_seed(due.occurrence),
+        capital=bars.equity or configuration.settings.account.initial_cash,
+    )  # fmt: skip
+    return open_scheduled(request=request, occurrence=due.occurrence), bars, configuration
+
+
+def _seed(occurrence: str) -> int:
+    """Return a seed that the occurrence alone gives: a replay of the same bars holds the same round."""
+    return int.from_bytes(hashlib.sha256(occurrence.encode()).digest()[:4]) >> 1
+
+
+def _answer(due: JobDue, row: TournamentRound, problem: str) -> None:
+    """Promise the worker the end of a job, within its transaction: a replay waits for it."""
+    done = row.state == ("settle" if due.job == HOLD else "settled")
+    _tell(due, "fitted" if done else "unchanged", problem or row.reason or f"{row.round_id} is {row.state}")
+    if done and due.job == SETTLE:
+        _look_for_variants(due, row)
+
+
+def _look_for_variants(due: JobDue, row: TournamentRound) -> None:
+    """Ask for a search once the session is over and there is enough to judge by: nobody waits for it."""
+    from tournaments.evolution.evaluate import LEAST_SESSIONS  # noqa: PLC0415 - brings compiled code with it
+
+    record = record_of(row)
+    if record is None or max((score.sessions for score in record.scores), default=0) < LEAST_SESSIONS:
+        return
+    request = SearchRequest(bars=[], as_of_ns=due.engine_ns, through_seq=due.through_seq, seed=_seed(due.occurrence))
+    job = ask_variants(now=datetime.fromtimestamp(due.engine_ns / 1e9, tz=UTC), request=request)
+    if job is not None:
+        transaction.on_commit(lambda: ring(job))
+
+
+def _nothing(job: Job, owner: str, due: JobDue, reason: str) -> bool:
+    with transaction.atomic():
+        in_turn()
+        finish_job(job_id=job.id, owner=owner, result="null", error=reason)
+        _tell(due, "unchanged", reason)
+    return True
+
+
+def _tell(due: JobDue, outcome: Literal["fitted", "unchanged"], reason: str) -> None:
+    said = ModelEvent(
+        name=HOLD, version=0, outcome=outcome, occurrence=due.occurrence, sha256=hashlib.sha256(NOTHING).hexdigest(),
+        effective_from_ns=due.effective_from_ns, content=msgspec.Raw(NOTHING), reason=reason[:500],
+    )  # fmt: skip
+    put(
+        stream=CONTROL_WORKER, payload=sign(said, settings.DATA), actor=STATION, agent_id=HOLD,
+        request_id=f"{HOLD}:{due.occurrence}",
+    )  # fmt: skip

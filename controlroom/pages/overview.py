@@ -1,12 +1,11 @@
 """The first page: the account's curve, the strategies, the watchlist, latest orders, alerts, health."""
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 
-from controlroom.live.rows import strategies
+from controlroom.access.permissions import named
 from controlroom.live.source import read_now
+from controlroom.pages.allocation import brief
 from controlroom.pages.history import history
 from controlroom.pages.ranges import LIVE, range_of
 from controlroom.pages.station import station_page
@@ -17,25 +16,15 @@ POINTS = 1500
 MARKS = 50
 
 
-def capital(view: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the bar of capital: each strategy's share of the account, in percent, and where it begins."""
-    parts, x = [], 0.0
-    for row in strategies(view)["by"].values():
-        width = 100 * (row["weight"] or 0.0)
-        parts.append(
-            {"tone": row["tone"], "x": f"{x:.3f}", "width": f"{width:.3f}", "title": f"{row['title']} {width:.1f} %"}
-        )
-        x += width
-    return parts
-
-
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
     """Show the overview."""
     now = read_now()
     view = now[0].view or {}
     span = range_of(request, view.get("engine_ns"))
-    context = {"range": span, "ranges": LIVE, "capital": capital(view)}
+    context = {"range": span, "ranges": LIVE, "capital": brief.capital(view)}
+    if request.user.has_perm(named("view_tournaments")):
+        context["coming"] = brief.tournament(view, now[0].now_ms)
     return station_page(request, "pages/overview.html", page="Overview", topics=("overview",), context=context, now=now)
 
 

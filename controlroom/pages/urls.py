@@ -3,8 +3,9 @@
 from django.urls import path
 
 from controlroom.pages import acts, approvals, controls, limits, market, orders, overview, positions, risk, system
+from controlroom.pages.allocation import page as allocation
 from controlroom.pages.audit import event, record, requests, search, tournaments
-from controlroom.pages.tournaments import one_round, rules, season
+from controlroom.pages.tournaments import evolution, one_claim, one_round, rules, season, simulator
 
 urlpatterns = [
     path("", overview.page, name="overview"),
@@ -18,7 +19,19 @@ urlpatterns = [
     path("tournaments/rules", rules.page, name="tournament-rules"),
     path("tournaments/rules/draft", rules.draft, name="tournament-rules-draft"),
     path("tournaments/rules/<int:version>/activate", rules.activate, name="tournament-rules-activate"),
+    path("tournaments/evolution", evolution.page, name="tournament-evolution"),
+    path("tournaments/evolution/run", evolution.run, name="tournament-evolution-run"),
+    path("tournaments/evolution/<str:name>/promote", evolution.promote, name="tournament-evolution-promote"),
+    path("tournaments/evolution/<str:name>/retire", evolution.retire, name="tournament-evolution-retire"),
+    path("tournaments/simulator", simulator.page, name="tournament-simulator"),
+    path("tournaments/simulator/run", simulator.run, name="tournament-simulator-run"),
+    path("tournaments/simulator/<int:job_id>/cancel", simulator.stop, name="tournament-simulator-cancel"),
+    path("tournaments/<path:round_id>/claims/<str:agent>/<int:number>", one_claim.page, name="tournament-claim"),
     path("tournaments/<path:round_id>", one_round.page, name="tournament"),
+    path("allocation/", allocation.page, name="allocation"),
+    path("allocation/figures", allocation.figures_now, name="allocation-figures"),
+    path("allocation/<slug:name>", allocation.act, name="allocation-act"),
+    path("data/allocation", allocation.history, name="allocation-data"),
     path("positions/", positions.page, name="positions"),
     path("orders/", orders.page, name="orders"),
     path("orders/orders.csv", orders.as_csv, name="orders-csv"),

@@ -12,14 +12,18 @@ TASKS = {
     "refit_calibrators": "agents.tasks.refit_calibrators",
     "refit_covariance": "agents.tasks.refit_covariance",
     "refit_slippage": "agents.tasks.refit_slippage",
+    "tournament": "controlroom.jobs.tasks.tournament",
+    "settle_tournament": "controlroom.jobs.tasks.tournament",
 }
-"""Job names of market/phase_table.py to the task that does them."""
+"""Job names of market/phase_table.py and engine/rounds.py to the task that does them."""
 
 ASKED = {
     "verify_record": "audit.tasks.verify_record",
     "export_record": "audit.tasks.export_record",
     "stress_report": "controlroom.jobs.tasks.stress_report",
     "tournament_round": "controlroom.jobs.tasks.hold_round",
+    "propose_variants": "controlroom.jobs.tasks.propose_variants",
+    "tournament_simulation": "controlroom.jobs.tasks.simulate_tournaments",
 }
 """Job names that people and schedules ask for; no process may ask for them over the bus."""
 

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from audit.artefacts import sign
 from controlroom.access.approvals import acknowledged
+from controlroom.allocations.actions import answered
 from controlroom.relay.doorbell import TASKS, ring
 from events.actions import acknowledge, create_job, put, send_model_again
 from events.actors import STATION
@@ -18,6 +19,7 @@ from events.streams import CONTROL_WORKER
 from events.types import ControlAck, ControlEvent, Envelope, JobDue, ModelEvent
 from risk.actions import note_answer, send_configuration
 from risk.selectors import current_configuration
+from tournaments.evolution.actions import note_refusal
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,9 @@ def _acknowledged(_entry: Entry, message: Envelope) -> None:
     ack: ControlAck = decode_payload("ControlAck", message.payload)
     acknowledge(ack=ack)
     note_answer(request_id=ack.request_id, taken=ack.accepted, answer=ack.reason)
+    note_refusal(request_id=ack.request_id)
     acknowledged(request_id=ack.request_id, accepted=ack.accepted, answer=ack.reason)
+    answered(request_id=ack.request_id, accepted=ack.accepted, answer=ack.reason)
 
 
 def _due(_entry: Entry, message: Envelope) -> None:

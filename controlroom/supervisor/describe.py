@@ -33,6 +33,7 @@ def describe(options: RunOptions) -> dict[str, Any]:
         ) from error
     try:
         copies = str(options.checkpoint_dir) if options.checkpoint_dir else None
-        return describe_run(options, settings.weights) | {"checkpoint_dir": copies}
+        own = {"checkpoint_dir": copies, "tournaments": options.tournaments, "history": [*map(str, options.history)]}
+        return describe_run(options, settings.weights) | own
     except FeedError as error:
         raise BadInputError(str(error)) from error

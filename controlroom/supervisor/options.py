@@ -42,6 +42,8 @@ class RunOptions:
     tls: bool = False
     names: tuple[str, ...] = ()
     operators: int = 1
+    tournaments: bool = False
+    history: tuple[Path, ...] = ()
 
 
 def run_parser() -> argparse.ArgumentParser:
@@ -75,6 +77,14 @@ def run_parser() -> argparse.ArgumentParser:
         "--operators", type=int, choices=(1, 2), default=1,
         help="of the first start: people whom a loosening takes (default: 1, who waits ten minutes)",
     )  # fmt: skip
+    parser.add_argument(
+        "--tournaments", choices=("weekly", "none"),
+        help="whether rounds open by the rules' schedule in market time (default: weekly; none with --speed max or "
+        "--until-done)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--history", help="files of bars from before the source's, comma between them: tournaments look at them too"
+    )
     parser.add_argument("--port", default=str(DEFAULT_PORT), help=f"port of the web pages (default: {DEFAULT_PORT})")
     parser.add_argument("--checkpoint-dir", type=Path, help="copy signed checkpoints and public keys there, elsewhere")
     parser.add_argument(
@@ -117,7 +127,23 @@ def parse_run(argv: list[str]) -> RunOptions:
         tls=given.tls,
         names=_names(given.tls_names, tls=given.tls),
         operators=given.operators,
+        tournaments=_tournaments(given.tournaments, fast=given.until_done or given.speed == "max"),
+        history=_history(given.history),
     )
+
+
+def _tournaments(choice: str | None, *, fast: bool) -> bool:
+    """Return whether rounds are held: twenty years at full speed have a thousand, for each of which a replay waits."""
+    return not fast if choice is None else choice == "weekly"
+
+
+def _history(text: str | None) -> tuple[Path, ...]:
+    if text is None:
+        return ()
+    paths = tuple(Path(part.strip()).absolute() for part in text.split(","))
+    if missing := [str(path) for path in paths if not path.is_file()]:
+        raise BadInputError(f"--history: {missing[0]} is no file; name Parquet or CSV files, comma between them")
+    return paths
 
 
 def _symbols(text: str | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from controlroom.supervisor import tournament_station
+from controlroom.supervisor import tournament_report, tournament_station
 from controlroom.supervisor.errors import BadInputError, Parser, complain
 from controlroom.supervisor.options import ROOT
 from events.commandline import help_or_refusal
@@ -29,12 +29,14 @@ SUBCOMMANDS = {
     "simulate": "whole rounds over resampled history: who wins how often, false winners, regret, diversity",
     "run": "a round by hand in the station's database, in SHADOW: the engine is not told",
     "show": "a round's record",
+    "report": "how every strategy did through a season, as one HTML file: of a station's rounds or of files of bars",
 }
 EXAMPLES = {
     "season": "example: manage.py tournament season --bars day.parquet,min15.parquet --from 2019-01-06 --to 2019-02-10",
     "simulate": "example: manage.py tournament simulate --bars daily.parquet --num-agents 4 --iterations 100",
     "run": "example: manage.py tournament run --bars daily.parquet --as-of 2019-01-06T07:00:00Z --data-dir var",
     "show": "example: manage.py tournament show tournament:XNYS:2019-01-07 --data-dir var",
+    "report": "example: manage.py tournament report --out report.html --data-dir var",
 }
 STATES = {"settle": "to be settled"}
 HEAD = (
@@ -57,6 +59,9 @@ def main(argv: list[str]) -> int:
 def _parser(name: str) -> Parser:
     parser = Parser(prog=f"tournament {name}", description=SUBCOMMANDS[name], epilog=EXAMPLES[name])
     parser.add_argument("--json", action="store_true", help="one JSON object")
+    if name == "report":
+        tournament_report.add_arguments(parser)
+        return parser
     if name in {"run", "show"}:
         parser.add_argument("--data-dir", type=Path, default=ROOT / "var", help="the station's (default: var/)")
     if name == "show":
@@ -118,7 +123,14 @@ def _day_ns(name: str, text: str) -> int:
     return int(datetime.combine(day, time(), UTC).timestamp()) * SECOND_NS
 
 
-def _season(given: Namespace) -> int:
+def season_of(given: Namespace) -> "tuple[Season, Iterator[RoundRecord]]":
+    """Return the season that files, dates and rules ask for, and its rounds to be held one by one.
+
+    Raises
+    ------
+    BadInputError
+        if an argument cannot be.
+    """
     from tournaments.season import rounds  # noqa: PLC0415 - help compiles nothing
 
     first, last = _day_ns("--from", given.first), _day_ns("--to", given.last)
@@ -128,7 +140,11 @@ def _season(given: Namespace) -> int:
     if len(rules) > 1:
         raise BadInputError("--rules is there twice; a season has one version of the rules")
     season = _season_of(given, rules[0])
-    found = rounds(season, after_ns=first - 1, until_ns=last + 86_400 * SECOND_NS - 1)
+    return season, rounds(season, after_ns=first - 1, until_ns=last + 86_400 * SECOND_NS - 1)
+
+
+def _season(given: Namespace) -> int:
+    season, found = season_of(given)
     if given.json:
         held = list(_kept(found, given.out))
         sys.stdout.write(
@@ -288,4 +304,5 @@ def _synthetic(found: "Simulated") -> list[str]:
 
 RUN: dict[str, Callable[[Namespace], int]] = {
     "season": _season, "simulate": _simulate, "run": tournament_station.run, "show": tournament_station.show,
+    "report": tournament_report.report,
 }  # fmt: skip

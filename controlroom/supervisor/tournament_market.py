@@ -36,7 +36,11 @@ def read_market(paths: Sequence[Path], wanted: Sequence[str] = ()) -> Market:
     if not paths:
         raise BadInputError("--bars names no file; give one with bars at least")
     names: list[str] = []
-    parts = [read_bars(path, names) for path in paths]
+    return market_of([read_bars(path, names) for path in paths], names, wanted)
+
+
+def market_of(parts: Sequence[Rows], names: list[str], wanted: Sequence[str] = ()) -> Market:
+    """Return the market of some sources' rows, as ``read_market`` of files; ``names`` are the words of their codes."""
     if empty := [part.origin for part in parts if not len(part.symbol)]:
         raise BadInputError(f"--bars: {empty[0]} has no row")
     chosen = _chosen([{names[code] for code in np.unique(part.symbol).tolist()} for part in parts], wanted)
@@ -57,7 +61,7 @@ def read_market(paths: Sequence[Path], wanted: Sequence[str] = ()) -> Market:
         raise BadInputError(f"--bars: no row of {', '.join(chosen)} has prices that a market could have shown")
     histories = {length: _history(given, length, names, chosen, known) for length, given in by_length.items()}
     finest = min(histories)
-    daily = histories[DAY_S] if DAY_S in histories else _daily(histories[finest], known, len(chosen))
+    daily = _completed(histories.get(DAY_S), histories[finest], known, len(chosen), finest)
     if absent := [name for name, there in zip(chosen, np.any(daily.bars["present"], axis=0), strict=True) if not there]:
         raise BadInputError(f"--bars: {absent[0]} has no daily bar, nor one as short as the others' to make it of")
     fine = histories[finest] if finest < DAY_S else None
@@ -126,6 +130,24 @@ def _fill(bars: BarArray, part: Rows, rows: Int64Array) -> None:
         bars[name] = values[rows]
     bars["open_ns"] = part.open_ns[rows]
     bars["close_ns"] = closes_of(part, lengths(part, None))[rows]
+
+
+def _completed(daily: History | None, fine: History, known: Sessions, symbols: int, finest: int) -> History:
+    """Return the daily bars with those of sessions that only shorter ones have, a symbol's session once."""
+    if finest == DAY_S and daily is not None:
+        return daily
+    if daily is None:
+        return _daily(fine, known, symbols)
+    try:
+        made = _daily(fine, known, symbols)
+    except BadInputError:  # no session is whole yet
+        return daily
+    rows = [np.nonzero(each.bars["present"]) for each in (daily, made)]
+    symbol = np.concatenate([columns for _, columns in rows])
+    bars = np.concatenate([each.bars[found] for each, found in zip((daily, made), rows, strict=True)])
+    opened = np.concatenate([each.session_open_ns[found] for each, found in zip((daily, made), rows, strict=True)])
+    _, first = np.unique(np.stack([symbol, opened]), axis=1, return_index=True)  # of two the given one stays
+    return slices(symbol[first], bars[first], [known] * symbols)
 
 
 def _daily(fine: History, known: Sessions, symbols: int) -> History:

@@ -34,7 +34,7 @@ def instant_ns(text: str) -> int:
 
 def run(given: Namespace) -> int:
     """Hold a round as far as its bars reach; return 0, 1 (it is void or somebody else holds it) or 2 (bad input)."""
-    _enter(given.data_dir)
+    enter(given.data_dir)
     from django.db import Error  # noqa: PLC0415 - Django has to be set up first
 
     from controlroom.jobs import rounds  # noqa: PLC0415
@@ -65,7 +65,7 @@ def run(given: Namespace) -> int:
 
 def show(given: Namespace) -> int:
     """Print a round's record; return 0, 1 (there is none) or 2 (bad input)."""
-    _enter(given.data_dir)
+    enter(given.data_dir)
     from django.db import Error  # noqa: PLC0415 - Django has to be set up first
 
     from tournaments.selectors import round_by_id, season  # noqa: PLC0415
@@ -93,7 +93,7 @@ def _print(record: str, round_id: str, state: str, reason: str, *, as_json: bool
     return 1 if state == "void" else 0
 
 
-def _enter(data_dir: Path) -> None:
+def enter(data_dir: Path) -> None:
     """Set Django up for a data directory that is there."""
     paths = existing(data_dir)
     os.environ["STATION_DATA_DIR"] = str(paths.root.resolve())

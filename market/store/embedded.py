@@ -23,6 +23,9 @@ from market.store.port import (
     Position,
     QueryError,
     StoreUnavailableError,
+    TournamentAuditRow,
+    TournamentFilter,
+    TournamentResultRow,
     TradeFilter,
     TradeRow,
     page_key,
@@ -221,6 +224,20 @@ class EmbeddedStore:
             if page.next_key is None:
                 return
             page = self.events(filters, after_key=page.next_key, limit=MOST_ROWS)
+
+    def tournament_results(
+        self, filters: TournamentFilter | None = None, *, after_key: str | None = None, limit: int = 100
+    ) -> Page[TournamentResultRow]:
+        """Return a page of results, of a round or of a strategy through time, newest first."""
+        query = queries.tournament_results(filters or TournamentFilter(), after_key, _limit(limit))
+        return query.page(self._rows(query.sql, query.parameters))
+
+    def tournament_audit(
+        self, filters: TournamentFilter | None = None, *, after_key: str | None = None, limit: int = 100
+    ) -> Page[TournamentAuditRow]:
+        """Return a page of the tournaments' events, newest first."""
+        query = queries.tournament_audit(filters or TournamentFilter(), after_key, _limit(limit))
+        return query.page(self._rows(query.sql, query.parameters))
 
     @contextmanager
     def steady(self) -> Iterator[None]:

@@ -156,7 +156,46 @@ class EquityRow(msgspec.Struct, frozen=True, kw_only=True):
     writer: str
 
 
-ROWS = (BarRow, EventRow, OrderRow, LifeRow, TradeRow, EquityRow)
+class TournamentResultRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a round made of one strategy, a row a TournamentResultEvent, under the source document's columns.
+
+    ``prediction_accuracy`` is the hit rate, None where nothing had settled; ``challenge_resilience`` is 1 where the
+    stress cost nothing; ``risk_adjusted_return`` is the probability that the Sharpe ratio is above nought, deflated for
+    the trials (a ratio would need its error beside it). ``tournament_metrics`` holds the event's other numbers by its
+    own names, capital there as fractions. ``ts_ns`` is when the journal took it: the event itself names no time.
+    """
+
+    ts_ns: int
+    tournament_id: str
+    strategy_id: str
+    prediction_accuracy: float | None
+    challenge_resilience: float
+    risk_adjusted_return: float
+    capital_allocation_percent: float
+    tournament_metrics: dict[str, Any]
+    seq: int
+    writer: str
+    mode: str = "PAPER"
+
+
+class TournamentAuditRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A tournament's event as its journal holds it; ``strategy_id`` is "" for what the round itself says.
+
+    ``event_data`` is the payload's JSON, its texts sealed as they are there; the hashes are the record's own.
+    """
+
+    ts_ns: int
+    tournament_id: str
+    strategy_id: str
+    event_type: str
+    event_data: str
+    cryptographic_hash: str
+    previous_hash: str
+    seq: int
+    writer: str
+
+
+ROWS = (BarRow, EventRow, OrderRow, LifeRow, TradeRow, EquityRow, TournamentResultRow, TournamentAuditRow)
 """Kinds of row that a store holds, for :meth:`Store.every`."""
 
 
@@ -178,11 +217,14 @@ class Batch(msgspec.Struct, kw_only=True):
     life: list[LifeRow] = []
     trades: list[TradeRow] = []
     equity: list[EquityRow] = []
+    tournament_results: list[TournamentResultRow] = []
+    tournament_audit: list[TournamentAuditRow] = []
 
     def rows(self) -> int:
         """Return how many rows the batch holds."""
         orders = len(self.orders) + len(self.life) + len(self.trades)
-        return orders + len(self.bars) + len(self.events) + len(self.equity)
+        tournaments = len(self.tournament_results) + len(self.tournament_audit)
+        return orders + tournaments + len(self.bars) + len(self.events) + len(self.equity)
 
 
 class OrderFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,6 +272,18 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     end_ns: int | None = None
     text: str | None = None
     scope: EventScope | None = None
+
+
+class TournamentFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows of tournaments: None means any. All that is given must hold.
+
+    ``within`` comes beside what a person asked for: the strategies whose rows a reader may see at all, an empty one
+    nothing.
+    """
+
+    tournament_id: str | None = None
+    strategy_id: str | None = None
+    within: tuple[str, ...] | None = None
 
 
 class Page(msgspec.Struct, Generic[Row], frozen=True):
@@ -332,6 +386,16 @@ class Store(Protocol):
 
     def every_event(self, filters: EventFilter | None = None) -> Iterator[EventRow]:
         """Yield all of exactly this filter, page by page, newest first: for a file."""
+
+    def tournament_results(
+        self, filters: TournamentFilter | None = None, *, after_key: str | None = None, limit: int = 100
+    ) -> Page[TournamentResultRow]:
+        """Return a page of results, of a round or of a strategy through time, newest first as events are."""
+
+    def tournament_audit(
+        self, filters: TournamentFilter | None = None, *, after_key: str | None = None, limit: int = 100
+    ) -> Page[TournamentAuditRow]:
+        """Return a page of the tournaments' events, newest first as events are."""
 
     def steady(self) -> AbstractContextManager[None]:
         """Let this thread read one state of the store from here on, as far as its database can do that."""

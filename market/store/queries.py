@@ -13,6 +13,9 @@ from market.store.port import (
     OrderFilter,
     OrderRow,
     Page,
+    TournamentAuditRow,
+    TournamentFilter,
+    TournamentResultRow,
     TradeFilter,
     TradeRow,
     page_key,
@@ -53,6 +56,10 @@ ORDER = ", ".join(f"x.{name}" for name in OrderRow.__struct_fields__)
 _TRADE = (
     "x.ts, x.execution_id, x.order_id, x.symbol, x.side, x.lots, x.quantity, x.price, x.commission, x.slippage, "
     "x.strategy_id, x.lots_by_strategy, x.crossed_lots, x.realised, x.seq, x.writer, x.mode, x.execution_latency_ms"
+)
+RESULT, AUDIT = (
+    ", ".join("x.ts" if name == "ts_ns" else f"x.{name}" for name in kind.__struct_fields__)
+    for kind in (TournamentResultRow, TournamentAuditRow)
 )
 ORDER_SORTS = {"engine_ns": ("engine_ns", "order_id"), "symbol": ("symbol", "engine_ns", "order_id"),
                "state": ("state", "engine_ns", "order_id")}  # fmt: skip
@@ -119,6 +126,31 @@ def trades(filters: TradeFilter, sort: str, after: str | None, limit: int) -> Qu
     )
 
 
+def tournament_results(filters: TournamentFilter, after: str | None, limit: int) -> Query[TournamentResultRow]:
+    """Return the statement of a page of results, newest first; errors as :func:`orders`."""
+    return _tournaments(RESULT, "tournament_results x", filters, (after, limit), result_row)
+
+
+def tournament_audit(filters: TournamentFilter, after: str | None, limit: int) -> Query[TournamentAuditRow]:
+    """Return the statement of a page of the tournaments' events, newest first; errors as :func:`orders`."""
+    return _tournaments(AUDIT, "tournament_audit x", filters, (after, limit), audit_row)
+
+
+def _tournaments(
+    columns: str,
+    source: str,
+    filters: TournamentFilter,
+    wanted: tuple[str | None, int],
+    make: Callable[[Sequence[Any]], Row],
+) -> Query[Row]:
+    conditions = _conditions(filters, {"tournament_id": "x.tournament_id", "strategy_id": "x.strategy_id"}, "x.ts")
+    if filters.within is not None:
+        names = msgspec.json.encode(filters.within).decode()
+        conditions.append(("x.strategy_id IN (SELECT value FROM json_each(?))", names))
+    key = tuple(f"x.{name}" for name in TRADE_SORTS["engine_ns"])
+    return _query(columns, source, conditions, _Order(key=key, descending=True, after=wanted[0], limit=wanted[1]), make)
+
+
 class _Order(msgspec.Struct, frozen=True, kw_only=True):
     key: tuple[str, ...]
     descending: bool
@@ -180,6 +212,16 @@ def equity_row(row: Sequence[Any]) -> EquityRow:
     return _named(EquityRow, row, ("strategies", "units"))
 
 
+def result_row(row: Sequence[Any]) -> TournamentResultRow:
+    """Return a strategy's result of its columns, in the order of TournamentResultRow's fields."""
+    return _named(TournamentResultRow, row, ("tournament_metrics",))
+
+
+def audit_row(row: Sequence[Any]) -> TournamentAuditRow:
+    """Return a tournament's event of its columns, in the order of TournamentAuditRow's fields."""
+    return _named(TournamentAuditRow, row)
+
+
 def event_row(row: Sequence[Any]) -> EventRow:
     """Return a record of its columns, in the order of EventRow's fields."""
     return _named(EventRow, row)
@@ -211,6 +253,8 @@ EVERY: dict[type[Any], Every[Any]] = {
     ),
     TradeRow: Every(f"SELECT {_TRADE} FROM trades x {_BY_RECORD}", trade_row),  # noqa: S608
     EquityRow: Every(f"SELECT {_EQUITY} FROM equity {_BY_RECORD}", equity_row),  # noqa: S608
+    TournamentResultRow: Every(f"SELECT {RESULT} FROM tournament_results x {_BY_RECORD}", result_row),  # noqa: S608
+    TournamentAuditRow: Every(f"SELECT {AUDIT} FROM tournament_audit x {_BY_RECORD}", audit_row),  # noqa: S608
 }
 
 

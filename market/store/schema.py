@@ -36,12 +36,16 @@ CREATE TABLE IF NOT EXISTS tournament_results (
   seq INTEGER NOT NULL, writer TEXT NOT NULL, mode TEXT NOT NULL,
   UNIQUE (ts, writer, seq)
 );
+CREATE INDEX IF NOT EXISTS tournament_results_round ON tournament_results (tournament_id, ts, writer, seq);
+CREATE INDEX IF NOT EXISTS tournament_results_strategy ON tournament_results (strategy_id, ts, writer, seq);
 CREATE TABLE IF NOT EXISTS tournament_audit (
   ts INTEGER NOT NULL, tournament_id TEXT NOT NULL, strategy_id TEXT NOT NULL, event_type TEXT NOT NULL,
   event_data TEXT, cryptographic_hash TEXT NOT NULL, previous_hash TEXT NOT NULL,
   seq INTEGER NOT NULL, writer TEXT NOT NULL,
   UNIQUE (ts, writer, seq)
 );
+CREATE INDEX IF NOT EXISTS tournament_audit_round ON tournament_audit (tournament_id, ts, writer, seq);
+CREATE INDEX IF NOT EXISTS tournament_audit_strategy ON tournament_audit (strategy_id, ts, writer, seq);
 CREATE TABLE IF NOT EXISTS orders (
   order_id TEXT PRIMARY KEY, engine_ns INTEGER NOT NULL, updated_ns INTEGER NOT NULL, state TEXT NOT NULL,
   symbol TEXT NOT NULL, side TEXT NOT NULL, lots INTEGER NOT NULL, filled_lots INTEGER NOT NULL, type TEXT NOT NULL,
@@ -80,5 +84,5 @@ CREATE TABLE IF NOT EXISTS projection (
 """``order_tags`` finds the orders of a strategy ("strategy:NAME") or with a denial ("denial:CODE"); ``projection`` is
 how far each journal is in the store, written in the transaction of its rows."""
 
-VERSION = 2
+VERSION = 3
 """Kept as the file's user_version: a store of another version is made again from the journals."""

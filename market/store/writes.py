@@ -48,6 +48,17 @@ def write_rows(connection: Any, batch: Batch) -> None:
          row.drawdown, row.day_pnl, _text(row.strategies), _text(row.units), row.seq, row.writer)
         for row in batch.equity
     ])  # fmt: skip
+    _many(connection, "INSERT INTO tournament_results", 11, [
+        (row.ts_ns, row.tournament_id, row.strategy_id, row.prediction_accuracy, row.challenge_resilience,
+         row.risk_adjusted_return, row.capital_allocation_percent, _text(row.tournament_metrics), row.seq, row.writer,
+         row.mode)
+        for row in batch.tournament_results
+    ])  # fmt: skip
+    _many(connection, "INSERT INTO tournament_audit", 9, [
+        (row.ts_ns, row.tournament_id, row.strategy_id, row.event_type, row.event_data, row.cryptographic_hash,
+         row.previous_hash, row.seq, row.writer)
+        for row in batch.tournament_audit
+    ])  # fmt: skip
     _write_orders(connection, batch.orders)
     _many(connection, "INSERT INTO order_events", 9, [
         (row.order_id, row.seq, row.writer, row.ts_ns, row.utc_ns, row.type, row.state, row.payload, row.hash_current)

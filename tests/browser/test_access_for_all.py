@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 AUDIT = ("/audit/", "/audit/execution/40", "/audit/record", "/audit/requests", "/audit/tournaments")
 PAGES = (
     *("/", "/market/AAPL", "/positions/", "/orders/", "/orders/O-000033", "/risk/", "/limits/"),
-    *("/approvals/", "/system/", "/tournaments/", "/tournaments/rules"),
+    *("/approvals/", "/system/", "/tournaments/", "/tournaments/rules", "/allocation/"),
     *AUDIT,
 )
 ACTS = ("/acts/flatten", "/acts/maintenance", "/step-up", "/one-time-codes")

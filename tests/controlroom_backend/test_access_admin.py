@@ -11,8 +11,9 @@ from django.urls import reverse
 from controlroom.access import release_file
 from controlroom.access.actions import change_person
 from controlroom.access.models import User
-from controlroom.access.permissions import OVERSIGHT, STRATEGY_DEVELOPER
+from controlroom.access.permissions import OVERSIGHT, STRATEGY_DEVELOPER, TOURNAMENT_ADMINISTRATOR
 from events.models import Outbox
+from tournaments.models import RulesVersion
 from worker.release import Passwords, ReleaseRefusedError
 
 
@@ -100,6 +101,29 @@ def test_being_oversight_does_not_open_the_admin(person):
     client.force_login(person(OVERSIGHT))
     assert client.post(reverse("admin:access_user_add"), fields()).status_code == 403
     assert not User.objects.filter(username="ada").exists()
+
+
+def test_rules_of_tournaments_are_drafted_and_put_in_force_by_who_may_change_them_alone(boss, person):
+    add, rules = reverse("admin:tournaments_rulesversion_add"), reverse("admin:tournaments_rulesversion_changelist")
+    form = {"changes": '{"stress_paths": 400}', "reason": "more paths"}
+    assert boss.post(add, form).status_code == 403  # who manages people has no such right by it
+    both = Client()
+    both.force_login(person(TOURNAMENT_ADMINISTRATOR, name="both", superuser=True))
+    for changes, says in (("[]", "are no JSON object"), ('{"stress_paths": 1}', "stress_paths = 1 is outside 20")):
+        page = both.post(add, form | {"changes": changes}).content.decode()
+        assert says in page
+    assert told() == []
+    assert both.post(add, form).status_code == 302
+    made = RulesVersion.objects.get()
+    assert (made.version, made.status, made.author) == (1, "draft", "both")
+    act = {"action": "put_in_force", "_selected_action": [made.pk]}
+    boss.post(rules, act)
+    made.refresh_from_db()
+    assert made.status == "draft"
+    both.post(rules, act)
+    made.refresh_from_db()
+    assert made.status == "active"
+    assert [event["action"] for event in told()] == ["draft tournament rules", "activate tournament rules"]
 
 
 def test_the_admins_own_password_page_is_the_stations(boss):

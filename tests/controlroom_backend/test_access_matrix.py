@@ -39,6 +39,7 @@ ADMIN = {
             "agents_artefact",
             "tournaments_rulesversion",
             "tournaments_tournamentround",
+            "tournaments_allocationversion",
         )
         for verb in ("add", "delete")
     },

@@ -33,6 +33,15 @@ ELSEWHERE = {
         "tests/pages/test_tournaments.py looks at their events: they are a tournament administrator's",
     ),
     **dict.fromkeys(
+        ("tournament-evolution-run", "tournament-evolution-promote", "tournament-evolution-retire"),
+        "tests/pages/test_evolution.py looks at their events: each needs another role, a code or a second person",
+    ),
+    "allocation-act": "test_allocations.py looks at its events: it needs a worker, and a code or a second person",
+    **dict.fromkeys(
+        ("tournament-simulator-run", "tournament-simulator-cancel"),
+        "tests/pages/test_tournament_simulator.py looks at their events: they are a tournament administrator's",
+    ),
+    **dict.fromkeys(
         ("step-up", "one-time-codes", "act", "limits-change", "operators", "approval-approve", "approval-refuse"),
         "test_oversight.py looks at their events: each needs a device, a fresh code or another person",
     ),

@@ -17,7 +17,7 @@ from tournaments.holding import actions as holding
 from tournaments.models import RulesVersion, TournamentRound
 from tournaments.rules import RulesError
 from tournaments.sealing import Sealed
-from tournaments.selectors import active_rules, record_of
+from tournaments.selectors import active_rules, record_of, round_of
 from tournaments.station import RequestError, RoundRequest
 
 REQUEST = RoundRequest(bars=["/bars.parquet"], as_of_ns=SUNDAY_NS)
@@ -45,7 +45,7 @@ def asked(request=REQUEST):
 
 def held(request=REQUEST, given=None):
     row, job = asked(request)
-    assert holding.hold(job=job, owner="me", load=lambda _: given or market())
+    assert holding.hold(job=job, owner="me", row=round_of(job), load=lambda _: given or market())
     row.refresh_from_db()
     return row
 
@@ -115,7 +115,7 @@ def test_an_entry_that_was_altered_voids_the_round(administrator):
     flipped = bullish.box[:middle] + ("A" if bullish.box[middle] != "A" else "B") + bullish.box[middle + 1 :]
     boxes["bullish"] = msgspec.structs.replace(bullish, box=flipped)
     TournamentRound.objects.update(sealed=msgspec.json.encode(boxes).decode())
-    holding.hold(job=job, owner="me", load=lambda _: market())
+    holding.hold(job=job, owner="me", row=round_of(job), load=lambda _: market())
     row.refresh_from_db()
     assert row.state == "void"
     assert "the entry of bullish" in row.reason
@@ -136,9 +136,9 @@ def test_a_round_that_is_cut_off_anywhere_goes_on_and_tells_nothing_twice(admini
 
     monkeypatch.setattr(holding.Driven, "_step", cut_off)
     with pytest.raises(RuntimeError, match="killed"):
-        holding.hold(job=job, owner="me", load=lambda _: market())
+        holding.hold(job=job, owner="me", row=round_of(job), load=lambda _: market())
     monkeypatch.setattr(holding.Driven, "_step", step)
-    holding.hold(job=job, owner="me", load=lambda _: market())
+    holding.hold(job=job, owner="me", row=round_of(job), load=lambda _: market())
     row.refresh_from_db()
     assert row.state == "settled"
     ids = [each.request_id for each in told()]
@@ -188,7 +188,7 @@ def test_bars_that_cannot_be_read_void_the_round_with_the_reason(administrator):
     def load(_request):
         raise ValueError("--bars: gone.parquet cannot be read")
 
-    holding.hold(job=job, owner="me", load=load)
+    holding.hold(job=job, owner="me", row=round_of(job), load=load)
     row.refresh_from_db()
     assert (row.state, row.reason) == ("void", "--bars: gone.parquet cannot be read")
     assert Job.objects.get().state == "done"
@@ -198,7 +198,7 @@ def test_a_round_that_was_begun_again_and_again_is_given_up(administrator):
     row, job = asked()
     Job.objects.update(attempts=6)
     job.refresh_from_db()
-    holding.hold(job=job, owner="me", load=lambda _: market())
+    holding.hold(job=job, owner="me", row=round_of(job), load=lambda _: market())
     row.refresh_from_db()
     assert (row.state, row.reason) == ("void", "given up after 5 attempts that never ended")
 
@@ -224,7 +224,7 @@ def test_a_round_that_cannot_be_settled_keeps_its_allocation_and_the_job_says_wh
     def load(_request):
         raise ValueError("the file is gone")
 
-    holding.hold(job=job, owner="me", load=load)
+    holding.hold(job=job, owner="me", row=round_of(job), load=load)
     row.refresh_from_db()
     assert (row.state, row.reason) == ("settle", "")
     assert record_of(row).allocated is not None

@@ -1,6 +1,16 @@
 """Rows of every kind, numbered."""
 
-from market.store.port import BarRow, Batch, EquityRow, EventRow, OrderRow, Position, TradeRow
+from market.store.port import (
+    BarRow,
+    Batch,
+    EquityRow,
+    EventRow,
+    OrderRow,
+    Position,
+    TournamentAuditRow,
+    TournamentResultRow,
+    TradeRow,
+)
 
 MINUTE = 60_000_000_000
 SYMBOLS, STATES = ("AAPL", "BAC", "SPY"), ("FILLED", "RISK_DENIED", "INTENT")
@@ -109,6 +119,43 @@ def event(number, **more):
         "utc_ns": number,
     }
     return EventRow(**{**values, **more})
+
+
+EXTREME = 'it\'s "quoted" \\ a%b_c ~ $1 %s ünï \U0001f389\nnext line'
+MOST = (1 << 63) - 1
+ENTRANTS = ("bearish", "bullish", "mean_reversion", "momentum")
+
+
+def result(number, **more):
+    values = {
+        "ts_ns": number // 2 * MINUTE,
+        "tournament_id": f"tournament:XNYS:{number // 4:03d}",
+        "strategy_id": ENTRANTS[number % 4],
+        "prediction_accuracy": 0.25 + number / 1000,
+        "challenge_resilience": 0.5,
+        "risk_adjusted_return": 0.75,
+        "capital_allocation_percent": 22.5,
+        "tournament_metrics": {"skill": -0.01, "diversity_index": 0.9},
+        "seq": number,
+        "writer": "station",
+    }
+    return TournamentResultRow(**{**values, **more})
+
+
+def audit(number, **more):
+    """An event of a round, every fifth one its own: of no strategy."""
+    values = {
+        "ts_ns": number // 3 * MINUTE,
+        "tournament_id": f"tournament:XNYS:{number // 10:03d}",
+        "strategy_id": "" if number % 5 == 0 else ENTRANTS[number % 4],
+        "event_type": "RoundEvent" if number % 5 == 0 else "CommitmentEvent",
+        "event_data": f'{{"number":{number}}}',
+        "cryptographic_hash": f"{number + 1:064x}",
+        "previous_hash": f"{number:064x}",
+        "seq": number,
+        "writer": "station",
+    }
+    return TournamentAuditRow(**{**values, **more})
 
 
 def batch(seq, **rows):

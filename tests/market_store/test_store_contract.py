@@ -2,7 +2,6 @@
 
 import stat
 import threading
-import uuid
 
 import msgspec
 import pysqlite3 as sqlite3
@@ -29,70 +28,10 @@ from market.store.port import (
 )
 from market.store.questdb import reads
 from market.store.questdb.client import Client
-from market.store.questdb.store import QuestDBStore
-from tests.market_store.rows import MINUTE, STATES, SYMBOLS, bar, batch, equity, event, order, trade
+from tests.market_store.rows import EXTREME, MINUTE, MOST, STATES, SYMBOLS, bar, batch, equity, event, order, trade
 
-
-class Settled(QuestDBStore):
-    """A writer whose rows can be read when ``write`` returns: an acknowledged row is not readable at once."""
-
-    def write(self, batch):
-        super().write(batch)
-        self.settle()
-
-
-PATIENCE_S = 30.0  # for an answer: a busy machine is no failure
-STORES = ("embedded", "questdb")
 EXAMPLES = {"embedded": 1.0, "questdb": 0.02}
 """QuestDB answers a hundred times more slowly than a file, on a busy machine a thousand times: few examples."""
-
-
-@pytest.fixture(scope="module", params=STORES)
-def kind(request):
-    return request.param
-
-
-@pytest.fixture
-def make(kind, tmp_path, request):
-    """Open the store, for writing or reading, as often as a test likes."""
-    opened = []
-    address = request.getfixturevalue("questdb_address") if kind == "questdb" else None
-
-    def open_one(*, writing=False):
-        if kind == "embedded":
-            opened.append(open_store(DataPaths(tmp_path), writing=writing))
-        else:
-            opened.append((Settled if writing else QuestDBStore)(address, writing=writing, answer_s=PATIENCE_S))
-        return opened[-1]
-
-    yield open_one
-    for store in opened:
-        store.close()
-
-
-@pytest.fixture(scope="module")
-def anew(kind, request, tmp_path_factory):
-    """Open an empty store for writing, as often as a test likes."""
-    opened = []
-
-    def open_one():
-        if kind == "embedded":
-            opened.append(open_store(DataPaths(tmp_path_factory.mktemp("store")), writing=True))
-        else:
-            server = request.getfixturevalue("questdb_server")
-            prefix = f"m{uuid.uuid4().hex[:12]}_"
-            address = msgspec.structs.replace(server, prefix=prefix)
-            opened.append(Settled(address, writing=True, answer_s=PATIENCE_S))
-        return opened[-1]
-
-    yield open_one
-    for store in opened:
-        store.close()
-
-
-@pytest.fixture
-def store(make):
-    return make(writing=True)
 
 
 def examples(kind, most):
@@ -505,10 +444,6 @@ def test_the_source_documents_columns_come_first(store, kind, tmp_path, request)
         client.close()
     for name, columns in DOCUMENTED.items():
         assert tables[name][: len(columns.split())] == columns.split()
-
-
-EXTREME = 'it\'s "quoted" \\ a%b_c ~ $1 %s ünï \U0001f389\nnext line'
-MOST = (1 << 63) - 1
 
 
 def test_every_row_comes_back_as_it_was(store, make):

@@ -22,7 +22,7 @@ from events.tournament import CommitmentEvent
 from tests.browser import scripted
 from tests.pages import rounds
 from tournaments import actions
-from tournaments.models import RulesVersion, TournamentRound
+from tournaments.models import AllocationVersion, RulesVersion, TournamentRound
 from tournaments.record import RoundRecord
 from tournaments.rounds import event_id
 
@@ -101,7 +101,7 @@ def test_pages_take_no_post_and_few_queries(
 ) -> None:
     rounds.stored(record)
     boss.get(path)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         assert boss.get(path).status_code == 200
     assert boss.post(path).status_code == 405
 
@@ -122,7 +122,7 @@ def test_every_template_is_rendered(boss: Client, record: RoundRecord, templates
 
     template_rendered.connect(note)
     try:
-        for path in PAGES:
+        for path in (*PAGES, "/tournaments/simulator", f"{PAGES[2]}/claims/momentum/1"):
             boss.get(path)
     finally:
         template_rendered.disconnect(note)
@@ -156,8 +156,34 @@ def test_the_season_shows_newest_first_with_intervals_beside_ranks(boss: Client)
     assert words.count("Mean-reversion") == 2
     assert 'data-state="settled">settled' in html
     assert "SHADOW" in html
-    assert "not deployed to it yet" in words
-    assert "SIMULATED" in words
+    assert "Resilience in the totals is SIMULATED stress" in words
+    one = rounds.text_of(boss.get(f"/tournaments/{later.round.round_id}").content.decode())
+    assert "the engine is not told what it allocates" in one
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("", "It has decided no weights yet"),
+        ("proposed", "they wait for people, and nothing has changed"),
+        ("told", "which has not answered yet"),
+        ("acknowledged", "The engine has taken its weights as allocation 1"),
+        ("refused", "The engine has not taken its weights: too old"),
+    ],
+)
+def test_a_round_on_the_stations_bars_says_what_became_of_its_weights(boss: Client, state: str, says: str) -> None:
+    record = rounds.held()[-1]
+    row = rounds.stored(record)
+    TournamentRound.objects.filter(pk=row.pk).update(station_bars=True)
+    if state:
+        AllocationVersion.objects.create(
+            version=1, round_id=row.round_id, content="{}", settings_weights="{}", state=state, answer="too old",
+            request_id="allocate-1", actor="tournament", reason="a round", at_ns=1,
+        )  # fmt: skip
+    season, one = boss.get("/tournaments/").content.decode(), boss.get(f"/tournaments/{row.round_id}").content.decode()
+    assert "SHADOW</strong>" not in one
+    assert says in rounds.text_of(one)
+    assert (f"weights {state}" in rounds.text_of(season)) is bool(state)
 
 
 def test_a_void_round_has_its_reason_and_no_scores(boss: Client) -> None:

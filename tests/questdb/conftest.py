@@ -68,5 +68,6 @@ def station(short_dir, server):
         server.start()
     found = Projected(short_dir, server)
     found.start_bus()
+    found.hold_round()  # it waits on the bus for the first recorder
     yield found
     found.close()

@@ -50,6 +50,8 @@ def full(seq):
         orders=[some.order(n) for n in range(20)],
         trades=[some.trade(n) for n in range(20)],
         equity=[some.equity(n, 100.0 + n) for n in range(20)],
+        tournament_results=[some.result(n) for n in range(20)],
+        tournament_audit=[some.audit(n) for n in range(20)],
     )
 
 
@@ -89,7 +91,7 @@ def test_a_batch_that_was_half_written_is_completed_by_the_next_writer(open_writ
         clean.write(full(9))
         assert everything(again) == everything(clean)
     assert again.position("execution").seq == 9
-    assert [len(rows) for rows in everything(again).values()] == [20, 20, 20, 0, 20, 20]
+    assert [len(rows) for rows in everything(again).values()] == [20, 20, 20, 0, 20, 20, 20, 20]
 
 
 def test_an_older_event_that_is_sent_again_after_a_restart_does_not_bring_back_an_orders_past(open_writer):
@@ -162,6 +164,20 @@ def test_tables_that_are_dropped_are_made_again_and_the_position_with_them(quest
         store.write(some.batch(10))
     assert store.position("execution") == Position()
     client.close()
+
+
+def test_tables_that_an_older_projection_filled_are_refused(questdb_address, open_writer):
+    """They lack what this one adds of records that they count as projected."""
+    first = open_writer()
+    first.write(full(9))
+    first.settle()
+    client = Client(questdb_address)
+    client.rows("TRUNCATE TABLE ~projection")
+    client.rows("INSERT INTO ~projection (ts, writer, seq, hash) VALUES (0, 'execution', 9, 'ab')")
+    first.settle()
+    client.close()
+    with pytest.raises(StoreUnavailableError, match=r"were filled by version 2 .* this station's is 3; drop them"):
+        open_writer().write(full(10))
 
 
 def test_two_writers_journals_are_kept_apart(open_writer):

@@ -11,6 +11,7 @@ from events import bus, embedded
 from events.codec import encode_payload, envelope
 from events.journal import JournalWriter
 from events.paths import DataPaths
+from events.streams import CONTROL_AUDIT
 from events.types import (
     AccountEvent,
     Bar,
@@ -22,6 +23,7 @@ from events.types import (
     SignalEvent,
     TradeEvent,
 )
+from tests.recorder import held_round
 
 ROOT = Path(__file__).resolve().parents[2]
 MINUTE = 60_000_000_000
@@ -156,7 +158,7 @@ class Station:
         self.paths = DataPaths(root)
         self.server: subprocess.Popen | None = None
         self.recorder: subprocess.Popen | None = None
-        self.published = 0
+        self.published = self.told = 0
         self.steps = 0
         self._execution: JournalWriter | None = None
 
@@ -194,6 +196,14 @@ class Station:
         bus.publish_many(feed, entries)
         feed.close()
 
+    def hold_round(self) -> None:
+        """Tell of a whole round, as the relay does."""
+        relay = bus.connect(self.paths, "relay", deadline_s=PATIENCE_S)
+        events = [envelope(type(payload).__name__, agent, payload, self.told) for agent, payload in held_round.told()]
+        bus.publish_many(relay, [(CONTROL_AUDIT, "*", event) for event in events])
+        relay.close()
+        self.told += len(events)
+
     def work(self, steps: int) -> None:
         if self._execution is None:
             self._execution = JournalWriter(self.paths.journal / "execution", "execution", "run")
@@ -218,7 +228,7 @@ class Station:
             if (
                 seen.get("projected_seq") == self.steps * 8 - 1
                 and seen["market_lag"] == seen["lag_records"] == seen["station_lag_records"] == 0
-                and seen["journal_seq"] >= self.published - 1
+                and seen["journal_seq"] >= self.published + self.told - 1
             ):
                 return seen
             time.sleep(0.05)

@@ -19,7 +19,7 @@ LEAVES_NS, DAY_NS = 375 * 60_000_000_000, 86_400_000_000_000  # what is decided 
 def loop(state, parameters, bars, closed, targets, scores, features):  # noqa: PLR0917 - as every policy's
     """Hold a book with few common moves in it, small while it is restless and none over night; or fail to."""
     mode = int(parameters[0])
-    for i in range(closed.shape[0]):
+    for i in np.flatnonzero(closed):
         row, bar = state[i], bars[i]
         if row.count > 0:
             change = abs(bar.close / row.previous - 1.0)

@@ -10,12 +10,13 @@ import pytest
 from agents.brains.port import RefusedError
 from agents.brains.quant import QuantBrain
 from market.calendars import next_session
+from market.occurrences import between
 from tests.tournaments.seasons import QUICK, days, entrants, season, with_another_future
 from tournaments.allocation.drawdown import Standing
 from tournaments.conduct import ConductError, Conductor, Inputs, seed_of, walked
-from tournaments.occurrences import between, schedule_of
 from tournaments.record import RoundRecord
 from tournaments.rounds import TERMINAL, new_round
+from tournaments.rules import schedule_of
 from tournaments.stress.policies import Entrant
 
 MARKET = days(60, missing=[(40, 0), (54, 2)])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from events.tournament import TYPES
-from tournaments.occurrences import by_hand, latest, pending, schedule_of
+from market.occurrences import by_hand, latest, pending
 from tournaments.rounds import (
     STEPS,
     TERMINAL,
@@ -28,7 +28,7 @@ from tournaments.rounds import (
     new_round,
     next_move,
 )
-from tournaments.rules import Rules, fingerprint
+from tournaments.rules import Rules, fingerprint, schedule_of
 
 MINUTE = 60_000_000_000
 RULES = Rules()

@@ -8,9 +8,10 @@ from worker_station import configuration, configure_event
 
 from audit.keys import create_missing, private_key, rotate
 from audit.ring import KeyRing
+from engine.allocation import Allocation, Override
 from events.reader import JournalReader
 from events.types import ControlEvent
-from worker.approvals import START, Approved, Gate, sign
+from worker.approvals import START, TOURNAMENT, Approved, Gate, Used, sign
 from worker.replay import replay
 
 TWO = ("ada", "bob")
@@ -215,6 +216,78 @@ def test_a_release_counts_for_its_own_request_and_ten_minutes(judge, ring_paths,
     assert approved.request_id == "r1"
     assert "request r1" in judge(msgspec.structs.replace(good, request_id="again"))
     assert "ten minutes" in judge(signed(ring_paths, act(action), 1, issued_ns=time.time_ns() - 601 * 10**9))
+
+
+IN_USE = {"bullish": 0.2, "bearish": 0.2, "mean_reversion": 0.2, "momentum": 0.2}
+
+
+def allocation(version=1, overrides=None, **weights):
+    given = Allocation(version=version, round_id="r", weights=IN_USE | weights, overrides=overrides or {})
+    return act("allocate", f"allocate-{version}", content=msgspec.Raw(msgspec.json.encode(given)))
+
+
+def used(overrides=None, **weights):
+    return Used(Allocation(version=0, round_id="", weights=IN_USE | weights, overrides=overrides or {}), 0)
+
+
+@pytest.fixture
+def judge_allocation(ring_paths):
+    gate, two = Gate(lambda: KeyRing.read(ring_paths.keys)), msgspec.structs.replace(configuration(), operators=2)
+    return lambda event: gate.refusal(event, two, time.time_ns(), used())
+
+
+def test_the_tournament_alone_gives_a_strategy_a_small_step_more_and_nobody_signs_for_nothing(
+    judge_allocation, ring_paths
+):
+    small, large = allocation(momentum=0.25), allocation(momentum=0.2501)
+    assert judge_allocation(small) == "nobody has signed it"
+    assert judge_allocation(allocation(momentum=0.0)) == "nobody has signed it"
+    assert judge_allocation(signed(ring_paths, small, 1, approvers=[TOURNAMENT])) == ""
+    assert judge_allocation(signed(ring_paths, allocation(momentum=0.0), 1, approvers=[TOURNAMENT])) == ""
+    why = judge_allocation(signed(ring_paths, large, 1, approvers=[TOURNAMENT]))
+    assert why == "it gives momentum more than 5% of the capital, and 0 of 2 people have approved it"
+    assert "1 of 2 people" in judge_allocation(signed(ring_paths, large, 1, approvers=["ada", TOURNAMENT, START]))
+    assert judge_allocation(signed(ring_paths, large, 1)) == ""
+
+
+def test_an_override_counts_by_the_most_that_it_gives(judge_allocation, ring_paths):
+    high = allocation(overrides={"momentum": Override(weight=0.3, until_ns=1)}, momentum=0.0)
+    assert "momentum" in judge_allocation(signed(ring_paths, high, 1, approvers=[TOURNAMENT]))
+    held = allocation(overrides={"momentum": Override(weight=0.1, until_ns=1)})
+    assert judge_allocation(signed(ring_paths, held, 1, approvers=["ada"])) == ""
+
+
+def test_to_end_an_override_that_holds_a_strategy_down_is_to_give_it_more(ring_paths):
+    gate, two = Gate(lambda: KeyRing.read(ring_paths.keys)), msgspec.structs.replace(configuration(), operators=2)
+    held = used(overrides={"momentum": Override(weight=0.0, until_ns=100)})
+
+    def judged(**overrides):
+        event = signed(ring_paths, allocation(overrides=overrides), 1, approvers=["ada"])
+        return gate.refusal(event, two, time.time_ns(), held)
+
+    assert judged(momentum=Override(weight=0.0, until_ns=100)) == ""
+    assert judged(momentum=Override(weight=0.05, until_ns=100)) == ""
+    assert "gives momentum more" in judged()
+    assert "gives momentum more" in judged(momentum=Override(weight=0.0, until_ns=99))
+
+
+def test_an_allocations_signature_is_for_its_version_and_request_and_does_not_age(judge_allocation, ring_paths):
+    assert "version 2" in judge_allocation(signed(ring_paths, allocation(), 2, approvers=[TOURNAMENT]))
+    good = signed(ring_paths, allocation(), 1, approvers=[TOURNAMENT], issued_ns=0)
+    assert judge_allocation(good) == ""
+    assert "request allocate-1" in judge_allocation(msgspec.structs.replace(good, request_id="again"))
+    other = msgspec.structs.replace(good, content=allocation(momentum=0.25).content)
+    assert "does not hold" in judge_allocation(other)
+
+
+def test_ending_an_allocation_by_other_weights_counts_against_what_is_in_use(ring_paths):
+    gate, before = Gate(lambda: KeyRing.read(ring_paths.keys)), configuration()
+    settings = msgspec.structs.replace(before.settings, weights=before.settings.weights | {"bullish": 0.24})
+    event = configure_event(msgspec.structs.replace(before, version=2, settings=settings))
+    settled = before.settings.weights
+    assert gate.refusal(event, before, 0, used(**settled)) == ""  # less than before, and no allocation
+    why = gate.refusal(event, before, 0, used(**settled | {"momentum": 0.01}))
+    assert why == "it changes weights.momentum, and nobody has signed it"
 
 
 def test_the_key_before_a_rotation_approves_nothing_any_more(judge, ring_paths):

@@ -2,13 +2,14 @@
 
 from tournaments.simulation.honesty import Evidence, Identical, Planted
 from tournaments.simulation.inputs import MOST_AGENTS, MOST_ITERATIONS, SimulationError, Trials, check
-from tournaments.simulation.whole import Simulated, simulate
+from tournaments.simulation.whole import Kept, Simulated, simulate
 
 __all__ = [
     "MOST_AGENTS",
     "MOST_ITERATIONS",
     "Evidence",
     "Identical",
+    "Kept",
     "Planted",
     "Simulated",
     "SimulationError",

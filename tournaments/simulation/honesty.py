@@ -9,7 +9,7 @@ from tournaments.allocation import hedge
 from tournaments.allocation.evidence import least_difference, log_evidence
 from tournaments.rules import Rules
 from tournaments.scores.accuracy import ranked_probability_score, unit_score
-from tournaments.simulation.inputs import EVIDENCE, IDENTICAL, PLANTED, chance
+from tournaments.simulation.inputs import EVIDENCE, IDENTICAL, PLANTED, Progress, chance, silent
 from tournaments.simulation.synthetic import AGENTS, SYMBOLS, Drawn, Float64Array, Table, draw, usual
 
 NAMED = 0.90
@@ -85,7 +85,7 @@ def binomial_error(successes: float, trials: int) -> float:
     return math.sqrt(share * (1.0 - share) / (trials + 4.0))
 
 
-def identical(rules: Rules, rounds: int, seed: int) -> Identical:
+def identical(rules: Rules, rounds: int, seed: int, progress: Progress = silent) -> Identical:
     """Return who wins among four agents of the same skill, none, whose noise is independent."""
     wins, sure = np.zeros(AGENTS), np.empty(rounds)
     for k in range(rounds):
@@ -93,6 +93,7 @@ def identical(rules: Rules, rounds: int, seed: int) -> Identical:
         scores, sure[k] = Table(drawn).scored(IDENTICAL_SESSIONS, rules)
         first = np.array([row.rank == 1 for row in scores])
         wins += first / first.sum()
+        progress("identical", k + 1, rounds)
     above = int((sure > NAMED).sum())
     return Identical(
         rounds=rounds, wins=wins.tolist(), share_error=math.sqrt((1.0 - 1.0 / AGENTS) / AGENTS / rounds),
@@ -101,7 +102,7 @@ def identical(rules: Rules, rounds: int, seed: int) -> Identical:
     )  # fmt: skip
 
 
-def planted(rules: Rules, seasons: int, seed: int, edge: float = EDGE) -> Planted:
+def planted(rules: Rules, seasons: int, seed: int, edge: float = EDGE, progress: Progress = silent) -> Planted:
     """Return how many rounds it takes to find one good forecaster among four."""
     after, misnamed = np.full(seasons, np.inf), 0
     edges = np.array([edge, *(0.0,) * (AGENTS - 1)])
@@ -110,6 +111,7 @@ def planted(rules: Rules, seasons: int, seed: int, edge: float = EDGE) -> Plante
         table = Table(draw(chance(seed, PLANTED, k), LOOKS[-1] * length, edges))
         named, after[k] = _named(table, rules, length)
         misnamed += named > 0
+        progress("planted", k + 1, seasons)
     found, median = int(np.isfinite(after).sum()), float(np.median(after))
     return Planted(
         seasons=seasons, edge=edge, threshold=NAMED, horizon=LOOKS[-1],
@@ -132,7 +134,7 @@ def _named(table: Table, rules: Rules, length: int) -> tuple[int, float]:
     return earliest, math.inf
 
 
-def evidence(rules: Rules, seasons: int, seed: int) -> Evidence:
+def evidence(rules: Rules, seasons: int, seed: int, progress: Progress = silent) -> Evidence:
     """Return how often agents without skill open the pool, and what AdaHedge's weights lose to the luckiest."""
     opened, above, regrets, bounds = 0, 0, np.empty(seasons), np.empty(seasons)
     for k in range(seasons):
@@ -141,6 +143,7 @@ def evidence(rules: Rules, seasons: int, seed: int) -> Evidence:
         state = hedge.run(_losses(drawn)).state
         regrets[k], bounds[k] = hedge.regret(state), hedge.regret_bound(state)
         above += bool(regrets[k] > bounds[k])
+        progress("evidence", k + 1, seasons)
     return Evidence(
         seasons=seasons, rounds=YEAR, fully_open=opened / seasons, fully_open_error=binomial_error(opened, seasons),
         regret=float(regrets.mean()) / YEAR, regret_bound=float(bounds.mean()) / YEAR, above_bound=above,

@@ -1,5 +1,6 @@
 """What a simulation is asked for, its limits, and the chance that every part of it draws from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ MOST_AGENTS = 16
 MOST_ITERATIONS = 10_000
 MOST_TRIALS = 100_000
 HISTORY, STRESS, VARIANT, IDENTICAL, PLANTED, EVIDENCE = range(6)
+Progress = Callable[[str, int, int], None]
+"""Hears a part's name, how much of it is done, and of how much: "rounds", then "identical", "planted", "evidence"."""
 
 
 class SimulationError(ValueError):
@@ -28,6 +31,10 @@ class Trials:
 
 
 TRIALS = Trials()
+
+
+def silent(_part: str, _done: int, _total: int) -> None:
+    """Hear of progress and tell nobody."""
 
 
 def check(rules: Rules, agents: int, iterations: int, trials: Trials = TRIALS) -> None:

@@ -3,19 +3,19 @@
 No clock is read here: who asks puts in the seconds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from market.occurrences import between
 from tournaments.allocation import hedge
 from tournaments.market import Market
-from tournaments.occurrences import between, schedule_of
 from tournaments.record import RoundRecord
 from tournaments.rounds import new_round
-from tournaments.rules import Rules, fingerprint
+from tournaments.rules import Rules, fingerprint, schedule_of
 from tournaments.scores.accuracy import unit_score
 from tournaments.scores.clustered import clustered_mean
 from tournaments.season import Season, rounds
@@ -30,7 +30,18 @@ from tournaments.simulation.honesty import (
     identical,
     planted,
 )
-from tournaments.simulation.inputs import HISTORY, STRESS, TRIALS, SimulationError, Trials, chance, check, entrants
+from tournaments.simulation.inputs import (
+    HISTORY,
+    STRESS,
+    TRIALS,
+    Progress,
+    SimulationError,
+    Trials,
+    chance,
+    check,
+    entrants,
+    silent,
+)
 
 ROUNDS_A_HISTORY = 5
 WARM_UP = 40  # sessions before a history's first round
@@ -76,7 +87,24 @@ class History:
     void: int
 
 
-def simulate(season: Season, rules: Rules, *, agents: int, iterations: int, trials: Trials = TRIALS) -> Simulated:
+class Kept(Plain, frozen=True):
+    """All that the sums need of one history, in JSON's own types.
+
+    By settled round: ``won`` each agent's share of the win, ``lost`` its loss (None where it slept), ``sure`` the
+    reported probability that the first is best, ``diversity`` the index; ``void``: rounds that were.
+    """
+
+    won: list[list[float]]
+    lost: list[list[float | None]]
+    sure: list[float]
+    diversity: list[float]
+    void: int
+
+
+def simulate(
+    season: Season, rules: Rules, *, agents: int, iterations: int, trials: Trials = TRIALS,
+    progress: Progress = silent, kept: list[Kept] | None = None,
+) -> Simulated:  # fmt: skip
     """Return what so many whole rounds of so many agents, and the synthetic trials, come to under the rules.
 
     Parameters
@@ -85,6 +113,9 @@ def simulate(season: Season, rules: Rules, *, agents: int, iterations: int, tria
         same histories and synthetic seasons whatever the rules, so that versions differ by nothing but themselves.
     agents : 2 to 16, at least the rules' ``min_strategies``; beyond the season's entrants variants of them take part.
     iterations : rounds, 1 to 10,000.
+    progress : hears which part is under way, how much of it is done and of how much; what it raises ends all.
+    kept : histories that an earlier call with the same arguments was through with, the first ones: they are not
+        simulated again. Further ones are appended as they come.
 
     Raises
     ------
@@ -93,25 +124,42 @@ def simulate(season: Season, rules: Rules, *, agents: int, iterations: int, tria
     """
     check(rules, agents, iterations, trials)
     field = replace(season, entrants=entrants(season.entrants, agents, season.seed), rules=rules)
-    held = list(histories(field, iterations))
-    alike = identical(rules, trials.identical, season.seed)
+    names, kept = [each.name for each in field.entrants], [] if kept is None else kept
+    done = sum(len(each.won) + each.void for each in kept)
+
+    def one_more() -> None:
+        nonlocal done
+        done += 1
+        progress("rounds", done, iterations)
+
+    for each in histories(field, iterations - done, first=len(kept), one_more=one_more):
+        kept.append(_kept(each, names))
+    alike = identical(rules, trials.identical, season.seed, progress)
     return Simulated(
-        rules_version=rules.version, rules_sha256=fingerprint(rules),
-        **_told(held, [each.name for each in field.entrants]),
+        rules_version=rules.version, rules_sha256=fingerprint(rules), **_told(kept, names),
         false_winner_rate=alike.false_winner_rate, false_winner_error=alike.false_winner_error, identical=alike,
-        planted=planted(rules, trials.planted, season.seed), evidence=evidence(rules, trials.evidence, season.seed),
+        planted=planted(rules, trials.planted, season.seed, progress=progress),
+        evidence=evidence(rules, trials.evidence, season.seed, progress),
     )  # fmt: skip
 
 
-def histories(season: Season, iterations: int) -> Iterator[History]:
-    """Yield resampled histories with a chain of rounds each, until there are so many rounds."""
-    drawn_from, number = source(season.market), 0
+def histories(
+    season: Season, iterations: int, *, first: int = 0, one_more: Callable[[], None] = lambda: None
+) -> Iterator[History]:
+    """Yield resampled histories from the ``first`` on with a chain of rounds each, until there are so many rounds.
+
+    ``one_more`` is called after each round.
+    """
+    drawn_from, number = source(season.market), first
     after_ns, until_ns, count = _span(season.rules, drawn_from.market)
     while iterations > 0:
         stress = int(chance(season.seed, STRESS, number).integers(2**31))
         market = resampled(drawn_from, chance(season.seed, HISTORY, number))
         found = rounds(replace(season, market=market, seed=stress), after_ns=after_ns, until_ns=until_ns)
-        held = list(islice(found, min(count, iterations)))
+        held = []
+        for each in islice(found, min(count, iterations)):
+            held.append(each)
+            one_more()
         settled = tuple(each for each in held if each.round.state == "settled")
         yield History(settled, len(held) - len(settled))
         iterations -= len(held)
@@ -135,23 +183,33 @@ def _span(rules: Rules, market: Market) -> tuple[int, int, int]:
     return found[0].opens_ns - 1, found[-1].opens_ns, len(found)
 
 
-def _told(held: list[History], names: list[str]) -> dict[str, Any]:
-    records = [record for each in held for record in each.settled]
-    if not records:
-        raise SimulationError(f"all {sum(each.void for each in held)} rounds were void; nobody entered enough of them")
-    won = np.array([_winners(record, names) for record in records])
-    history = np.repeat(np.arange(len(held)), [len(each.settled) for each in held])
-    lost = [hedge.run(_losses(each.settled, names)).state for each in held if each.settled]
+def _kept(history: History, names: list[str]) -> Kept:
+    settled = history.settled
+    return Kept(
+        won=[_winners(record, names) for record in settled], lost=[_losses(record, names) for record in settled],
+        sure=[record.first_is_best for record in settled if record.first_is_best is not None],
+        diversity=[record.allocated.diversity_index for record in settled if record.allocated is not None],
+        void=history.void,
+    )  # fmt: skip
+
+
+def _told(kept: list[Kept], names: list[str]) -> dict[str, Any]:
+    void, rounds_each = sum(each.void for each in kept), [len(each.won) for each in kept]
+    if not any(rounds_each):
+        raise SimulationError(f"all {void} rounds were void; nobody entered enough of them")
+    won = np.array([row for each in kept for row in each.won])
+    history = np.repeat(np.arange(len(kept)), rounds_each)
+    lost = [hedge.run(np.array(each.lost, dtype=np.float64)).state for each in kept if each.lost]
     return {
-        "rounds": len(records),
-        "void": sum(each.void for each in held),
-        "histories": len(held),
+        "rounds": len(won),
+        "void": void,
+        "histories": len(kept),
         "wins": dict(zip(names, won.sum(axis=0).tolist(), strict=True)),
         "wins_error": {name: _share_error(won[:, k], history) for k, name in enumerate(names)},
-        "first_is_best": float(np.mean([record.first_is_best for record in records])),
-        "regret": sum(map(hedge.regret, lost)) / len(records),
-        "regret_bound": sum(map(hedge.regret_bound, lost)) / len(records),
-        "diversity": float(np.mean([each.allocated.diversity_index for each in records if each.allocated is not None])),
+        "first_is_best": float(np.mean([sure for each in kept for sure in each.sure])),
+        "regret": sum(map(hedge.regret, lost)) / len(won),
+        "regret_bound": sum(map(hedge.regret_bound, lost)) / len(won),
+        "diversity": float(np.mean([index for each in kept for index in each.diversity])),
     }
 
 
@@ -165,11 +223,8 @@ def _winners(record: RoundRecord, names: list[str]) -> list[float]:
     return [(name in first) / len(first) for name in names]
 
 
-def _losses(settled: tuple[RoundRecord, ...], names: list[str]) -> np.ndarray:
-    """Return each agent's loss [round, agent], NaN where it slept."""
-    rows = []
-    for each in settled:
-        skills = each.settlement.skill if each.settlement is not None else {}
-        told = [skills.get(name) for name in names]
-        rows.append([np.nan if skill is None else 1.0 - float(unit_score([skill])[0]) for skill in told])
-    return np.array(rows)
+def _losses(record: RoundRecord, names: list[str]) -> list[float | None]:
+    """Return each agent's loss, None where it slept."""
+    skills = record.settlement.skill if record.settlement is not None else {}
+    told = [skills.get(name) for name in names]
+    return [None if skill is None else 1.0 - float(unit_score([skill])[0]) for skill in told]

@@ -26,14 +26,13 @@ share of that fall regained, and the bars it took (to the path's end where it wa
 
 
 @njit(cache=True, nogil=True)
-def dense_closes(paths: Float64Array, before: Float64Array, out: Float64Array) -> None:
-    """Write the closes ``before`` [h, n] and those of paths [p, bars, n, 5] into ``out`` [p, h + bars, n]."""
+def dense_closes(path: Float64Array, before: Float64Array, out: Float64Array) -> None:
+    """Write the closes ``before`` [h, n] and those of a path [bars, n, 5] into ``out`` [h + bars, n]."""
     known = len(before)
-    for p in range(paths.shape[0]):
-        out[p, :known] = before
-        for t in range(paths.shape[1]):
-            for i in range(paths.shape[2]):
-                out[p, known + t, i] = paths[p, t, i, CLOSE]
+    out[:known] = before
+    for t in range(path.shape[0]):
+        for i in range(path.shape[1]):
+            out[known + t, i] = path[t, i, CLOSE]
 
 
 @njit(cache=True, nogil=True)
@@ -116,6 +115,7 @@ def fill_all(  # noqa: PLR0917 - compiled code is called with positions
     account: Any,
     lots: Any,
     pending: Any,
+    owned: Float64Array,
     path: Float64Array,
     closes: Float64Array,
     t: int,
@@ -124,7 +124,7 @@ def fill_all(  # noqa: PLR0917 - compiled code is called with positions
     costs: Any,
     returns: Float64Array,
 ) -> float:
-    """Fill what waits at the open of bar t; return the value traded, at the open."""
+    """Fill what waits at the open of bar t; return the value traded, at the open. ``owned`` f8 [n]: lots in units."""
     traded = 0.0
     for i in range(len(rows)):
         if pending[i] == 0:
@@ -134,20 +134,44 @@ def fill_all(  # noqa: PLR0917 - compiled code is called with positions
         done = fill(rows, i, account, pending[i], path[t, i, OPEN], volume, sigma, spread, costs)
         pending[i] -= done
         lots[i] += done
+        owned[i] = lots[i] * (rows[i].lot_numerator / rows[i].lot_denominator)
         traded += abs(done) * rows[i].lot_numerator / rows[i].lot_denominator * path[t, i, OPEN]
     return traded
 
 
-@njit(cache=True, nogil=True)
-def value(account: Any, lots: Any, units: Float64Array, closes: Float64Array, at: int) -> tuple[float, float]:
-    """Return equity and gross exposure at the closes of row ``at``; units f8 [n] are those in one lot."""
-    equity, gross = account[0].cash_micro * 1e-6, 0.0
-    for i in range(len(lots)):
-        if lots[i] != 0:
-            worth = lots[i] * units[i] * closes[at, i]
-            equity += worth
-            gross += abs(worth)
+@njit(cache=True, nogil=True, inline="always")
+def value(cash: float, owned: Float64Array, closes: Float64Array, at: int) -> tuple[float, float]:
+    """Return equity and gross exposure of cash and units ``owned`` f8 [n] at the closes of row ``at``."""
+    equity, gross = cash, 0.0
+    for i in range(len(owned)):
+        worth = owned[i] * closes[at, i]
+        equity += worth
+        gross += abs(worth)
     return equity, gross
+
+
+@njit(cache=True, nogil=True, inline="always")
+def stays(  # noqa: PLR0917 - compiled code is called with positions
+    owned: Float64Array,
+    now: Float64Array,
+    steps: Float64Array,
+    closes: Float64Array,
+    at: int,
+    budgets: Float64Array,
+    capital: float,
+    band: float,
+) -> bool:
+    """Whether a book that waits for nothing, with the lots and targets it was last sized by, surely wants nothing.
+
+    What ``sizing.wanted_change`` finds inside the band, without its branches: truncation adds less than a lot (of
+    ``steps`` f8 [n] units, 0 where nothing is held or wanted), rounding far less than the billionth left for it.
+    """
+    outside = 0
+    for i in range(len(owned)):
+        mine, price = capital * budgets[i], closes[at, i]
+        most = abs(now[i] * mine - owned[i] * price) + steps[i] * price
+        outside += not most + 1e-9 * abs(mine) < band * mine  # so is what is not a number
+    return outside == 0
 
 
 @njit(cache=True, nogil=True)
@@ -155,6 +179,7 @@ def size_all(  # noqa: PLR0917 - compiled code is called with positions
     lots: Any,
     pending: Any,
     units: Float64Array,
+    steps: Float64Array,
     closes: Float64Array,
     at: int,
     now: Float64Array,
@@ -162,17 +187,30 @@ def size_all(  # noqa: PLR0917 - compiled code is called with positions
     capital: float,
     band: float,
 ) -> tuple[int, int]:
-    """Let the book want what its targets say at the closes that it sees.
+    """Let the book want what its targets say at the closes that it sees; write ``steps`` for ``stays``.
 
     Returns in how many symbols it waits for a fill, and in how many it holds, waits or wants anything.
     """
     waits, busy = 0, 0
     for i in range(len(lots)):
+        steps[i] = 0.0
         if now[i] != 0.0 or lots[i] != 0 or pending[i] != 0:
             pending[i] = renewed(now[i], capital * budgets[i], closes[at, i], units[i], lots[i], pending[i], band)
+            steps[i] = units[i]
             busy += 1
         waits += pending[i] != 0
     return waits, busy
+
+
+@njit(cache=True, nogil=True, inline="always")
+def told(targets: Float64Array, k: int, now: Float64Array) -> bool:
+    """Write the targets [n] of decision k, within -1 and 1, into ``now``; return whether they are what it held."""
+    changed = 0
+    for i in range(len(now)):
+        target = min(1.0, max(-1.0, targets[k, i]))
+        changed += target != now[i]
+        now[i] = target
+    return changed == 0
 
 
 @njit(cache=True, nogil=True)
@@ -203,24 +241,31 @@ def run_path(  # noqa: PLR0917 - compiled code is called with positions
     bars; equity f8 [bars] and result f8 [8] are written.
     """
     n, bars, capital, known = len(rows), len(path), account[0].cash_micro * 1e-6, len(closes) - len(path)
-    lots, pending, now, flat = np.zeros(n, np.int64), np.zeros(n, np.int64), held, -1
+    lots, pending, steps = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n)
     units, returns = rows.lot_numerator / rows.lot_denominator, np.empty(costs[0].volatility_bars)
     hold(rows, account, lots, held, closes[known - 1], budgets, capital * weight)
-    result[:], waits, busy = 0.0, 0, 1
+    owned, cash, now = lots * units, account[0].cash_micro * 1e-6, np.minimum(1.0, np.maximum(-1.0, held))
+    result[:], waits, busy, same, flat = 0.0, 0, 1, False, -1
     for t in range(bars):
-        decides = (t + 1) % group == 0 or t == bars - 1
         if waits > 0:
             wide, thin = (spread, depth) if t >= event else (1.0, 1.0)
-            result[TURNOVER] += fill_all(rows, account, lots, pending, path, closes, t, wide, thin, costs, returns)
-        equity[t], gross = value(account, lots, units, closes, known + t) if busy > 0 else (equity[t - 1], 0.0)
+            result[TURNOVER] += fill_all(
+                rows, account, lots, pending, owned, path, closes, t, wide, thin, costs, returns
+            )
+            cash = account[0].cash_micro * 1e-6
+        equity[t], gross = value(cash, owned, closes, known + t) if busy > 0 else (equity[t - 1], 0.0)
         result[GROSS] += gross
         if flat < 0 and t >= event and gross == 0.0:
             flat = t - event
-        if decides:
-            now = targets[t // group]
-        if decides or busy > 0:
-            believed = value(account, lots, units, seen, known + t)[0] if spoilt else equity[t]
-            waits, busy = size_all(lots, pending, units, seen, known + t, now, budgets, weight * believed, band)
+        if (t + 1) % group == 0 or t == bars - 1:
+            same &= told(targets, t // group, now)
+        if same and busy == 0:
+            continue
+        believed = weight * (value(cash, owned, seen, known + t)[0] if spoilt else equity[t])
+        if same and waits == 0 and stays(owned, now, steps, seen, known + t, budgets, believed, band):
+            continue
+        waits, busy = size_all(lots, pending, units, steps, seen, known + t, now, budgets, believed, band)
+        same = True
     result[PNL] = equity[bars - 1] / capital - 1.0
     result[GROSS] /= bars * capital
     result[TURNOVER] /= capital

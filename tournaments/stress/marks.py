@@ -46,3 +46,20 @@ class Resilience(msgspec.Struct, frozen=True, kw_only=True):
     idle: bool
     weight: float
     families: list[FamilyScore]
+
+
+class StressPath(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An entrant's equity on the paths of one scenario: change since their start, a fraction of the capital, by point.
+
+    ``bars``: how many bars are over at each point, 0 at the first. ``low``, ``median``, ``high``: 5th, 50th and 95th
+    percentile of the paths under stress; ``worst``: the one path with the largest excess loss; ``calm``: the median of
+    the same paths without stress. ``begins``: bars before the stress sets in.
+    """
+
+    bars: tuple[int, ...]
+    low: tuple[float, ...]
+    median: tuple[float, ...]
+    high: tuple[float, ...]
+    worst: tuple[float, ...]
+    calm: tuple[float, ...]
+    begins: int

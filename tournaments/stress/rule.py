@@ -6,6 +6,8 @@ import msgspec
 import numpy as np
 
 from risk.measures.monte_carlo import tail
+from tournaments.stress.curves import stress_path
+from tournaments.stress.marks import StressPath
 from tournaments.stress.policies import Entrant
 from tournaments.stress.resilience import LEVEL, excess
 from tournaments.stress.scenarios import Claim
@@ -20,6 +22,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     claim: Claim
     measured: float
     holds: bool
+    path: StressPath
 
 
 def rule(stage: Stage, entrant: Entrant, claims: Sequence[Claim], *, threads: int = 1) -> list[Ruling]:
@@ -35,11 +38,12 @@ def rule(stage: Stage, entrant: Entrant, claims: Sequence[Claim], *, threads: in
     scenarios = list(dict.fromkeys(claim.scenario for claim in claims))
     if not scenarios:
         return []
-    outcomes = simulate(stage, [entrant], scenarios, threads=threads)
-    losses = {scenario: excess(outcomes, 0, s) for s, scenario in enumerate(scenarios)}
+    outcomes = simulate(stage, [entrant], scenarios, threads=threads, curves=True)
+    seen = {each: (excess(outcomes, 0, s), stress_path(outcomes, 0, s)) for s, each in enumerate(scenarios)}
     found = []
     for claim in claims:
-        sample = losses[claim.scenario]
+        sample, path = seen[claim.scenario]
         measured = float(np.mean(sample)) if claim.measure == "mean" else tail(sample, LEVEL)[1]
-        found.append(Ruling(entrant=entrant.name, claim=claim, measured=measured, holds=measured > claim.exceeds))
+        holds = measured > claim.exceeds
+        found.append(Ruling(entrant=entrant.name, claim=claim, measured=measured, holds=holds, path=path))
     return found

@@ -4,9 +4,10 @@ A policy sees bars and nothing else, so its targets are found first and its book
 own: neither the number of threads nor the other entrants change a byte of the result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from numba import njit
 
 from engine.layout import ACCOUNT
-from market.bars import BarArray, empty_bars
+from market.bars import empty_bars
 from tournaments.stress.book import RESULTS, dense_closes, run_paths
 from tournaments.stress.families import (
     FAKE_HEADLINE,
@@ -33,7 +34,7 @@ from tournaments.stress.policies import Entrant, Warm, decisions, opens_of, targ
 from tournaments.stress.scenarios import BATTERY, Scenario
 from tournaments.stress.stage import Stage
 
-CHUNK = 25
+CHUNK = 10  # paths that stay in a core's own cache
 MICRO = 1_000_000
 SAME_BARS = frozenset({UNSTRESSED, LIQUIDITY_DRAIN, FAKE_HEADLINE})
 
@@ -75,13 +76,37 @@ def lay_paths(  # noqa: PLR0917 - compiled code is called with positions
     start: Float64Array,
     sigma: Float64Array,
     daily_sigma: Float64Array,
+    before: Float64Array,
     out: Float64Array,
+    closes: Float64Array,
 ) -> None:
-    """Write stressed paths [p, bars, n, 5] into ``out``."""
+    """Write stressed paths [p, bars, n, 5] into ``out``, their closes after those ``before`` into ``closes``."""
     for p in range(len(out)):
         lay_moves(sessions[p], moves, out[p])
         shock(code, out[p], event, size[p], turned[p], first, second, sigma, daily_sigma)
         to_prices(start, out[p])
+        dense_closes(out[p], before, closes[p])
+
+
+@njit(cache=True, nogil=True)
+def spoil_paths(  # noqa: PLR0917 - compiled code is called with positions
+    true: Float64Array,
+    begins: Int64Array,
+    frozen: int,
+    corrupt: float,
+    size: Float64Array,
+    uniform: Float64Array,
+    start: Float64Array,
+    daily_sigma: Float64Array,
+    before: Float64Array,
+    out: Float64Array,
+    closes: Float64Array,
+) -> None:
+    """Write what is seen of true paths [p, bars, n, 5] where data are stale and misprinted; else as ``lay_paths``."""
+    for p in range(len(out)):
+        out[p] = true[p]
+        spoil(out[p], start, begins[p], frozen, corrupt, size[p], uniform[p], daily_sigma)
+        dense_closes(out[p], before, closes[p])
 
 
 def simulate(
@@ -116,107 +141,109 @@ def simulate(
     paths, bars = given.draws.sessions.shape
     results = np.zeros((len(warm), len(plans), paths, RESULTS))
     equity = np.zeros((len(warm), len(plans), paths if curves else 0, bars))
-    chunks = [_Chunk(given, warm, plans, start, (results, equity)) for start in range(0, paths, CHUNK)]
-    if threads == 1:
-        for chunk in chunks:
-            chunk.run()
-    else:
-        with ThreadPoolExecutor(threads) as workers:
-            list(workers.map(_Chunk.run, chunks))
+    starts = iter(range(0, paths, CHUNK))  # of all workers: who is done takes the next
+    workers = [_Worker(given, warm, plans, (results, equity)) for _ in range(min(threads, -(-paths // CHUNK)))]
+    with ThreadPoolExecutor(len(workers)) as pool:
+        list(pool.map(_Worker.run, workers, repeat(starts)))
     weights = np.array([each.weight for each in warm])
     return Outcomes(given, tuple(scenarios), names, weights, results, equity)
 
 
 class _Market(NamedTuple):
-    """Paths as they are and as they are seen, f8 [p, bars, n, 5], and the closes of both, those before them first."""
+    """Paths f8 [p, bars, n, 5] and their closes f8 [p, h + bars, n], those before them first."""
 
     paths: Float64Array
     closes: Float64Array
-    seen: Float64Array
-    believed: Float64Array
+
+    def part(self, count: int) -> "_Market":
+        """Return room for the first ``count`` paths."""
+        return _Market(self.paths[:count], self.closes[:count])
 
 
-class _Chunk:
-    """Some paths through all scenarios and entrants."""
+class _Worker:
+    """Takes some paths after others through all scenarios and entrants, in room of its own."""
 
     def __init__(
-        self, given: Stage, warm: list[Warm], plans: list[Plan], start: int, into: tuple[Float64Array, Float64Array]
+        self, given: Stage, warm: list[Warm], plans: list[Plan], into: tuple[Float64Array, Float64Array]
     ) -> None:  # fmt: skip
         self.given, self.warm, self.plans = given, warm, plans
-        self.mine = slice(start, start + CHUNK)
         self.results, self.curves = into
-
-    def run(self) -> None:
-        """Fill this chunk's rows of the results."""
-        terms, pool = self.given.terms, self.given.pool
-        shape = (len(self.given.draws.sessions[self.mine]), pool.length, len(pool.start), 5)
+        bars, n = given.pool.length, len(given.pool.start)
         self.account = np.zeros(1, dtype=ACCOUNT)
-        self.account["cash_micro"] = round(terms.capital * MICRO)
-        self.scratch, other, spoilt = np.empty(shape[:2]), np.empty(shape), np.empty(shape)
-        base = self._market(self.plans[0], np.empty(shape))
-        said = self._targets(self.plans[0], base)
-        for s, scenario in enumerate(self.plans):
-            market, targets = base, said
-            if scenario.code == STALE_DATA:
-                market = self._spoilt(scenario, base, spoilt)
-            elif scenario.code not in SAME_BARS:
-                market = self._market(scenario, other)
-            if market is not base:
-                targets = self._targets(scenario, market)
-            for k, each in enumerate(self.warm):
-                self._trade(s, k, each, scenario, market, targets[k])
+        self.account["cash_micro"] = round(given.terms.capital * MICRO)
+        self.rooms = [_Market(np.empty((CHUNK, bars, n, 5)), np.empty((CHUNK, HISTORY + bars, n))) for _ in range(3)]
+        self.bars = {each.group: empty_bars(decisions(bars, each.group), CHUNK * n) for each in warm}
+        self.scratch = np.empty((CHUNK, bars))
 
-    def _market(self, scenario: Plan, out: Float64Array) -> _Market:
+    def run(self, starts: Iterator[int]) -> None:
+        """Fill the rows of the results that begin at each start."""
+        for start in starts:
+            self.mine = slice(start, start + CHUNK)
+            self._chunk(len(self.given.draws.sessions[self.mine]))
+
+    def _chunk(self, count: int) -> None:
+        base, other, spoilt = (room.part(count) for room in self.rooms)
+        self._lay(self.plans[0], base)
+        said = self._targets(self.plans[0], base.paths)
+        for s, scenario in enumerate(self.plans):
+            true = seen = base
+            targets = said
+            if scenario.code == STALE_DATA:
+                seen = spoilt
+                self._spoil(scenario, base, spoilt)
+            elif scenario.code not in SAME_BARS:
+                true = seen = other
+                self._lay(scenario, other)
+            if seen is not base:
+                targets = self._targets(scenario, seen.paths)
+            for k, each in enumerate(self.warm):
+                self._trade(s, k, each, scenario, (true, seen), targets[k])
+
+    def _lay(self, scenario: Plan, out: _Market) -> None:
         pool = self.given.pool
         lay_paths(
             scenario.code, scenario.event, scenario.size[self.mine], scenario.turned[self.mine], scenario.first,
             scenario.second, self.given.draws.sessions[self.mine], pool.moves, pool.start, pool.sigma,
-            pool.daily_sigma, out,
+            pool.daily_sigma, pool.closes, out.paths, out.closes,
         )  # fmt: skip
-        closes = self._closes(out)
-        return _Market(out, closes, out, closes)
 
-    def _closes(self, paths: Float64Array) -> Float64Array:
-        closes = np.empty((len(paths), HISTORY + paths.shape[1], paths.shape[2]))
-        dense_closes(paths, self.given.pool.closes, closes)
-        return closes
+    def _spoil(self, scenario: Plan, true: _Market, out: _Market) -> None:
+        pool = self.given.pool
+        spoil_paths(
+            true.paths, scenario.turned[self.mine], scenario.event, scenario.first, scenario.size[self.mine],
+            self.given.draws.bars[self.mine], pool.start, pool.daily_sigma, pool.closes, out.paths, out.closes,
+        )  # fmt: skip
 
-    def _spoilt(self, scenario: Plan, true: _Market, out: Float64Array) -> _Market:
-        out[:] = true.paths
-        pool, uniform = self.given.pool, self.given.draws.bars[self.mine]
-        for p, begins in enumerate(scenario.turned[self.mine]):
-            size = scenario.size[self.mine][p]
-            spoil(out[p], pool.start, begins, scenario.event, scenario.first, size, uniform[p], pool.daily_sigma)
-        return _Market(true.paths, true.closes, out, self._closes(out))
-
-    def _targets(self, scenario: Plan, market: _Market) -> list[Float64Array]:
+    def _targets(self, scenario: Plan, seen: Float64Array) -> list[Float64Array]:
         """Return each entrant's targets [decisions, paths x symbols] over what it sees."""
-        window, seen = self.given.pool.window, market.seen
+        window = self.given.pool.window
         night = scenario.event if scenario.code == OVERNIGHT_GAP else 0
         opens = opens_of(self.given, night, len(window.bars), seen.shape[1])
-        bars: dict[int, BarArray] = {}
-        for group in {each.group for each in self.warm}:
-            bars[group] = empty_bars(decisions(seen.shape[1], group), seen.shape[0] * seen.shape[2])
-            to_bars(seen, group, opens, window.interval_s * SECOND_NS, bars[group])
+        rows = seen.shape[0] * seen.shape[2]
+        for group, bars in self.bars.items():
+            to_bars(seen, group, opens, window.interval_s * SECOND_NS, bars[:, :rows])
         return [
-            targets_of(each.entrant, np.tile(each.state, len(seen)), np.tile(each.held, len(seen)), bars[each.group])
+            targets_of(
+                each.entrant, np.tile(each.state, len(seen)), np.tile(each.held, len(seen)),
+                self.bars[each.group][:, :rows],
+            )
             for each in self.warm
-        ]
+        ]  # fmt: skip
 
     def _trade(  # noqa: PLR0917 - one book and what it meets
-        self, s: int, k: int, each: Warm, scenario: Plan, market: _Market, said: Float64Array
+        self, s: int, k: int, each: Warm, scenario: Plan, markets: tuple[_Market, _Market], said: Float64Array
     ) -> None:
-        given, paths = self.given, market.paths
-        targets = said.reshape(len(said), len(paths), -1)
+        given, (true, seen) = self.given, markets
+        targets = said.reshape(len(said), len(true.paths), -1)
         spread, depth = (scenario.first, scenario.second) if scenario.code == LIQUIDITY_DRAIN else (1.0, 1.0)
         if scenario.code == FAKE_HEADLINE:
             targets = targets.copy()
-            for p, path in enumerate(paths):
+            for p, path in enumerate(true.paths):
                 mislead(targets[:, p], path, scenario.event, each.group, scenario.first, scenario.second)
         event = 0 if scenario.code == STALE_DATA else scenario.event
         equity = self.curves[k, s, self.mine] if self.curves.shape[2] else self.scratch
         run_paths(
-            given.terms.symbols, self.account, paths, market.closes, market.believed, scenario.code == STALE_DATA,
+            given.terms.symbols, self.account, true.paths, true.closes, seen.closes, scenario.code == STALE_DATA,
             each.held, targets, each.group, given.budgets, each.weight, given.terms.band, given.terms.costs, event,
             spread, depth, equity, self.results[k, s, self.mine],
         )  # fmt: skip

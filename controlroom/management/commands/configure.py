@@ -10,9 +10,12 @@ from django.core.management.base import BaseCommand, CommandError
 from audit.errors import AuditError
 from controlroom.access.operators import held_configuration
 from controlroom.access.signature import signer
-from engine.configuration import Configuration, SettingsError, Source, load_settings
+from engine.configuration import Configuration, SettingsError, Source, Tournaments, load_settings
 from market.instruments import Instrument
 from risk.actions import create_configuration
+from tournaments.evolution.selectors import promoted_parameters
+from tournaments.rules import schedule_of
+from tournaments.selectors import active_rules
 from worker.approvals import START, filed
 
 HELD = ("account", "black_swan", "disk")
@@ -24,6 +27,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     source: Source
     instruments: list[Instrument]
+    tournaments: bool = False
+    history: list[str] = []
 
 
 class Command(BaseCommand):
@@ -62,13 +67,17 @@ class Command(BaseCommand):
                 if getattr(held.settings, section) != getattr(limits, section):
                     self.stdout.write(f"{section}: version {held.version} holds, not {paths.settings.name}")
             limits = msgspec.structs.replace(
-                limits, limits=held.settings.limits, **{name: getattr(held.settings, name) for name in HELD}
-            )
+                limits, limits=held.settings.limits, strategies=self._promoted(limits.strategies),
+                **{name: getattr(held.settings, name) for name in HELD},
+            )  # fmt: skip
         operators = held.operators if held is not None else options["operators"]
 
         wanted = Configuration(
             version=0, mode="PAPER", settings=limits, instruments=run.instruments, source=run.source,
             operators=operators,
+            tournaments=Tournaments(schedule=schedule_of(active_rules()), history=run.history)
+            if run.tournaments
+            else None,
         )  # fmt: skip
         reason = f"start with {run.source.feed}: {run.source.detail}"
         sign = None
@@ -84,3 +93,11 @@ class Command(BaseCommand):
             reason=reason[:500], sign=sign,
         )  # fmt: skip
         self.stdout.write(f"configuration {made.version}")
+
+    def _promoted(self, filed: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        """Return the file's parameters, but those that people have promoted a variant over."""
+        promoted = promoted_parameters()
+        for strategy in promoted.keys() & filed.keys():
+            if filed[strategy] != promoted[strategy]:
+                self.stdout.write(f"strategies.{strategy}: the variant that people promoted holds, not the file")
+        return {**filed, **promoted}

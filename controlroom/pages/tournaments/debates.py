@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from controlroom.pages.formats import NOTHING, plain, price_decimals, signed
 from controlroom.pages.tournaments.shown import change, percent, unit
+from controlroom.pages.tournaments.stress_paths import picture
 
 if TYPE_CHECKING:
     from agents.brains.port import Claim, Prediction, Reply
@@ -60,10 +61,11 @@ def _prediction(record: "RoundRecord", sealed: "Prediction", revised: "Predictio
 def claims(record: "RoundRecord", name: str) -> list[dict[str, Any]]:
     """Return the claims against one entrant in their order, each with what has become of it so far."""
     debate = record.debates.get(name)
-    return [] if debate is None else [_claim(debate, k, claim) for k, claim in enumerate(debate.claims)]
+    interval_s = record.opened.interval_s if record.opened else 0
+    return [] if debate is None else [_claim(debate, k, claim, interval_s) for k, claim in enumerate(debate.claims)]
 
 
-def _claim(debate: "Debate", k: int, claim: "Claim") -> dict[str, Any]:
+def _claim(debate: "Debate", k: int, claim: "Claim", interval_s: int) -> dict[str, Any]:
     from tournaments.stress.scenarios import FAMILIES  # noqa: PLC0415 - the package's docstring says why
 
     family = FAMILIES.get(claim.family)
@@ -71,7 +73,7 @@ def _claim(debate: "Debate", k: int, claim: "Claim") -> dict[str, Any]:
         "number": k + 1, "family": claim.family.replace("_", " "), "title": family.title if family else "",
         "parameters": [f"{name} {value:g}" for name, value in claim.parameters.items()], "statement": claim.statement,
         "metric": METRICS.get(claim.metric, claim.metric), "threshold": percent(claim.threshold, 3),
-        "probability": plain(claim.probability, 2), "reply": None, "checklist": None, "ruling": None,
+        "probability": plain(claim.probability, 2), "reply": None, "checklist": None, "ruling": None, "path": None,
     }  # fmt: skip
     if k < len(debate.replies):
         row["reply"] = _reply(debate.replies[k])
@@ -80,7 +82,9 @@ def _claim(debate: "Debate", k: int, claim: "Claim") -> dict[str, Any]:
         items = [(item.replace("_", " "), plain(value, 2)) for item, value in judged.items.items()]
         row["checklist"] = {"score": plain(judged.score, 2), "items": items}
     if k < len(debate.rulings):
-        row["ruling"] = _ruling(debate.rulings[k])
+        ruled = debate.rulings[k]
+        row["ruling"] = _ruling(ruled)
+        row["path"] = picture(ruled.path, ruled, interval_s) if ruled.path else None
     return row
 
 

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 from controlroom.live.source import read_now
 from controlroom.pages.station import station_page
 from controlroom.pages.tournaments import debates, results
+from controlroom.pages.tournaments.capital import capital_of
 from controlroom.pages.tournaments.shown import ENDED, agents_of, milliseconds, state_of
 from events.models import Job, Outbox
 
@@ -30,6 +31,7 @@ def page(request: HttpRequest, round_id: str) -> HttpResponse:
     now = read_now()
     record = selectors.record_of(row)
     context = {"row": row, **_job(row), **_head(row)}
+    context["capital"] = capital_of(row, selectors.allocations_of([row.round_id]).get(row.round_id))
     if record is not None:
         context |= _shown(readable(record), now[0].view or {}, request.GET.get("agent", ""))
     if getattr(request, "htmx", None):

@@ -15,7 +15,8 @@ WISH = "wish"  # of tournaments/allocation/limits.py: nothing bound the weight
 def scores(record: "RoundRecord", agents: Mapping[str, Agent]) -> list[dict[str, Any]]:
     """Return the table of scores by rank, each number with its standard error."""
     ranked = sorted(record.scores, key=lambda score: (score.rank, score.agent))
-    return [_score(score, agents[score.agent]) for score in ranked]
+    tried = record.opened.challengers if record.opened else ()
+    return [_score(score, agents[score.agent]) | {"challenger": score.agent in tried} for score in ranked]
 
 
 def _score(score: "Score", agent: Agent) -> dict[str, Any]:

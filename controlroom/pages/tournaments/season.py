@@ -13,6 +13,7 @@ from controlroom.live.source import read_now
 from controlroom.pages.formats import plain
 from controlroom.pages.station import station_page
 from controlroom.pages.tournaments.asked import FIELDS, AskedError, parsed, reason_of
+from controlroom.pages.tournaments.capital import capital_of
 from controlroom.pages.tournaments.shown import agents_of, error, milliseconds, percent, span, state_of
 from controlroom.relay.doorbell import ring
 from events.actors import Actor
@@ -47,8 +48,8 @@ def run(request: HttpRequest) -> HttpResponse:
 
 def _ask(actor: Actor, typed: dict[str, str]) -> "tuple[TournamentRound, bool]":
     """Ask for the round that was typed, and ring for it once that is committed; return whether it is new."""
+    from market.occurrences import OccurrenceError  # noqa: PLC0415
     from tournaments import actions, selectors  # noqa: PLC0415 - the package's docstring says why
-    from tournaments.occurrences import OccurrenceError  # noqa: PLC0415
     from tournaments.station import RequestError, occurrence_of  # noqa: PLC0415
 
     asked, reason = parsed(typed), reason_of(typed["reason"])
@@ -71,7 +72,13 @@ def _page(request: HttpRequest, typed: dict[str, str] | None = None, problem: st
     number = max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 5 else 1
     held = selectors.season()
     begin = (number - 1) * SHOWN
-    rows = [_row(row, selectors.record_of(row), now[0].view or {}) for row in held[begin : begin + SHOWN]]
+    shown = held[begin : begin + SHOWN]
+    versions = selectors.allocations_of(row.round_id for row in shown)
+    rows = [
+        _row(row, selectors.record_of(row), now[0].view or {})
+        | {"capital": capital_of(row, versions.get(row.round_id))}
+        for row in shown
+    ]
     context = {
         "tab": "season", "rounds": rows, "count": len(held), "number": number, "older": len(held) > begin + SHOWN,
         "rules": selectors.active_rules(), "typed": typed or {"seed": "1", "capital": "1000000"}, "problem": problem,
@@ -101,6 +108,7 @@ def _row(row: "TournamentRound", record: "RoundRecord | None", view: dict[str, A
 def _standing(score: "Score", record: "RoundRecord") -> dict[str, Any]:
     made = record.allocated
     return {
+        "challenger": record.opened is not None and score.agent in record.opened.challengers,
         "rank": score.rank, "total": plain(score.total, 3), "error": error(score.error, 3), "low": plain(score.low, 3),
         "high": plain(score.high, 3), "span": span(score.low, score.high, score.total), "best": percent(score.best, 0),
         "base": percent(made.base.get(score.agent) if made else None, 2),

@@ -15,10 +15,12 @@ from market.store.port import (
     EquityRow,
     EventFilter,
     EventRow,
-    EventScope,
     LifeRow,
     OrderFilter,
     OrderRow,
+    TournamentAuditRow,
+    TournamentFilter,
+    TournamentResultRow,
     TradeFilter,
     TradeRow,
 )
@@ -60,8 +62,22 @@ BARS = Listing(
     ("writer", "seq", "sym", "interval_s", "exchange", "data_source", "revision"),
     shared.bar_row,
 )
+RESULTS = Listing(
+    TournamentResultRow,
+    "tournament_results",
+    _columns(TournamentResultRow, ts_ns="ts::long"),
+    ("writer", "seq"),
+    shared.result_row,
+)
+AUDIT = Listing(
+    TournamentAuditRow,
+    "tournament_audit",
+    _columns(TournamentAuditRow, ts_ns="ts::long"),
+    ("writer", "seq"),
+    shared.audit_row,
+)
 LISTINGS: dict[type[Any], Listing[Any]] = {
-    listing.kind: listing for listing in (BARS, EVENTS, ORDERS, LIFE, TRADES, EQUITY)
+    listing.kind: listing for listing in (BARS, EVENTS, ORDERS, LIFE, TRADES, EQUITY, RESULTS, AUDIT)
 }
 
 INTEGERS = frozenset({"ts", "seq", "interval_s", "revision"})
@@ -95,7 +111,15 @@ def trade_conditions(filters: TradeFilter) -> list[Condition]:
 def event_conditions(filters: EventFilter) -> list[Condition]:
     """Return what a filter asks of ``agent_events``, its time and text aside."""
     found = _equal(filters, ("event_type", "agent_id", "symbol", "writer"))
-    return found if filters.scope is None else [*found, _scope(filters.scope)]
+    if filters.scope is None:
+        return found
+    return [*found, _one_of((("agent_id", filters.scope.agents), ("event_type", filters.scope.types)))]
+
+
+def tournament_conditions(filters: TournamentFilter) -> list[Condition]:
+    """Return what a filter asks of ``tournament_results`` and ``tournament_audit``."""
+    found = _equal(filters, ("tournament_id", "strategy_id"))
+    return found if filters.within is None else [*found, _one_of((("strategy_id", filters.within),))]
 
 
 def text_condition(text: str) -> Condition:
@@ -137,10 +161,9 @@ def _equal(filters: msgspec.Struct, columns: Sequence[str]) -> list[Condition]:
     return [(f"{name} = %s", (value,)) for name, value in given if value is not None]
 
 
-def _scope(scope: EventScope) -> Condition:
-    parts = [("agent_id", scope.agents), ("event_type", scope.types)]
+def _one_of(parts: Sequence[tuple[str, tuple[str, ...]]]) -> Condition:
     texts = [f"{column} IN ({', '.join(['%s'] * len(values))})" for column, values in parts if values]
-    return f"({' OR '.join(texts)})" if texts else "1 = 0", (*scope.agents, *scope.types)
+    return f"({' OR '.join(texts)})" if texts else "1 = 0", tuple(value for _, values in parts for value in values)
 
 
 def _literal(value: Any) -> str:

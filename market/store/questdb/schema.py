@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from market.store.port import StoreUnavailableError
 from market.store.questdb.client import Client
+from market.store.schema import VERSION
 
 EARLIEST_NS, LATEST_NS = 0, 9_214_646_399_999_999_999
 """What a designated timestamp may be: 1970-01-01 to the end of 2261."""
@@ -75,7 +76,10 @@ TABLES = {
     "projection": Table("ts TIMESTAMP_NS, writer SYMBOL, seq LONG, hash VARCHAR", "writer"),
 }
 """``orders`` is a row an order as it is now, at the time when it was decided; ``projection`` a row a journal, at time
-zero: how far it is in the store, written after its rows are."""
+zero: how far it is in the store, written after its rows are, and one of VERSIONED."""
+
+VERSIONED = "version"
+"""The row of ``projection`` whose ``seq`` says by which version of the projection the tables were filled."""
 
 
 def prepare(client: Client) -> None:
@@ -101,6 +105,25 @@ def prepare(client: Client) -> None:
     for name, suspended in state(client).items():
         if suspended:
             client.rows(f"ALTER TABLE ~{name} RESUME WAL")
+
+
+def check_version(client: Client) -> None:
+    """Note which version fills empty tables; all that was written must be readable by now.
+
+    Raises
+    ------
+    StoreUnavailableError
+        if the server is away, or another version has filled the tables: they would lack rows of this one.
+    """
+    filled: dict[str, int] = dict(client.rows("SELECT writer, seq FROM ~projection"))
+    if filled and filled.get(VERSIONED) != VERSION:
+        raise StoreUnavailableError(
+            f"tables {client.address.prefix}* of {client.address} were filled by version {filled.get(VERSIONED, 2)} "
+            f"of the projection, this station's is {VERSION}; drop them there: the recorder makes them again from the "
+            "journals"
+        )
+    if not filled:
+        client.rows(f"INSERT INTO ~projection (ts, writer, seq, hash) VALUES (0, '{VERSIONED}', {VERSION}, '')")  # noqa: S608
 
 
 def state(client: Client) -> dict[str, bool]:

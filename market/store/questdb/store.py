@@ -22,6 +22,9 @@ from market.store.port import (
     QueryError,
     StoreRefusedError,
     StoreUnavailableError,
+    TournamentAuditRow,
+    TournamentFilter,
+    TournamentResultRow,
     TradeFilter,
     TradeRow,
     read_sort,
@@ -30,6 +33,7 @@ from market.store.questdb import queries, reads, schema
 from market.store.questdb.address import Address
 from market.store.questdb.client import ANSWER_S, Client
 from market.store.questdb.orders import OrderBook
+from market.store.questdb.queries import Listing
 from market.store.questdb.reads import Span
 from market.store.questdb.writes import Line, send_batch, send_position
 
@@ -232,9 +236,28 @@ class QuestDBStore:
                 return
             page = self.events(filters, after_key=page.next_key, limit=MOST_ROWS)
 
+    def tournament_results(
+        self, filters: TournamentFilter | None = None, *, after_key: str | None = None, limit: int = 100
+    ) -> Page[TournamentResultRow]:
+        """Return a page of results, of a round or of a strategy through time, newest first."""
+        return self._tournaments(queries.RESULTS, filters, after_key, limit)
+
+    def tournament_audit(
+        self, filters: TournamentFilter | None = None, *, after_key: str | None = None, limit: int = 100
+    ) -> Page[TournamentAuditRow]:
+        """Return a page of the tournaments' events, newest first."""
+        return self._tournaments(queries.AUDIT, filters, after_key, limit)
+
     def close(self) -> None:
         """Give every connection back."""
         self._client.close()
+
+    def _tournaments(
+        self, listing: Listing[Row], filters: TournamentFilter | None, after_key: str | None, limit: int
+    ) -> Page[Row]:
+        span = Span(None, None, queries.tournament_conditions(filters or TournamentFilter()))
+        cut = reads.cut(("ts", *listing.ties), after_key, _limit(limit), descending=True)
+        return reads.page(self._client, listing, span, cut)
 
     def _ready(self) -> OrderBook:
         """Make sure that the tables are there, before each batch: a server may have come back empty."""
@@ -246,6 +269,7 @@ class QuestDBStore:
             raise StoreUnavailableError(f"{self._client.address} has lost or suspended {', '.join(gone)}")
         schema.prepare(self._client)
         self.settle()
+        schema.check_version(self._client)
         found = self._client.rows("SELECT writer, seq, hash FROM ~projection")
         self._positions = {writer: Position(seq=seq, hash=digest) for writer, seq, digest in found}
         self._book = OrderBook(self._client)

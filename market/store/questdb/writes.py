@@ -6,7 +6,18 @@ from typing import NamedTuple
 import msgspec
 from questdb import Sender, TimestampNanos
 
-from market.store.port import BarRow, Batch, EquityRow, EventRow, LifeRow, Position, StoreRefusedError, TradeRow
+from market.store.port import (
+    BarRow,
+    Batch,
+    EquityRow,
+    EventRow,
+    LifeRow,
+    Position,
+    StoreRefusedError,
+    TournamentAuditRow,
+    TournamentResultRow,
+    TradeRow,
+)
 from market.store.questdb.orders import Known
 from market.store.questdb.schema import EARLIEST_NS, LATEST_NS, NULL_LONG
 
@@ -40,6 +51,10 @@ def send_batch(line: Line, batch: Batch, orders: Iterable[Known]) -> None:
         _trade(line, trade)
     for mark in batch.equity:
         _equity(line, mark)
+    for result in batch.tournament_results:
+        _tournament_result(line, result)
+    for told in batch.tournament_audit:
+        _tournament_audit(line, told)
 
 
 def send_position(line: Line, writer: str, position: Position) -> None:
@@ -155,6 +170,42 @@ def _equity(line: Line, row: EquityRow) -> None:
             "realised": row.realised, "unrealised": row.unrealised, "high_water": row.high_water,
             "drawdown": row.drawdown, "day_pnl": row.day_pnl, "strategies": _object(row.strategies),
             "units": _object(row.units), "seq": row.seq,
+        },
+        at=_at(row.ts_ns),
+    )  # fmt: skip
+
+
+def _tournament_result(line: Line, row: TournamentResultRow) -> None:
+    line.sender.row(
+        line.prefix + "tournament_results",
+        symbols={
+            "tournament_id": _text(row.tournament_id),
+            "strategy_id": _text(row.strategy_id),
+            "writer": _text(row.writer),
+            "mode": _text(row.mode),
+        },
+        columns={
+            "prediction_accuracy": row.prediction_accuracy, "challenge_resilience": row.challenge_resilience,
+            "risk_adjusted_return": row.risk_adjusted_return,
+            "capital_allocation_percent": row.capital_allocation_percent,
+            "tournament_metrics": _object(row.tournament_metrics), "seq": row.seq,
+        },
+        at=_at(row.ts_ns),
+    )  # fmt: skip
+
+
+def _tournament_audit(line: Line, row: TournamentAuditRow) -> None:
+    line.sender.row(
+        line.prefix + "tournament_audit",
+        symbols={
+            "tournament_id": _text(row.tournament_id),
+            "strategy_id": _text(row.strategy_id),
+            "event_type": _text(row.event_type),
+            "writer": _text(row.writer),
+        },
+        columns={
+            "event_data": _text(row.event_data), "cryptographic_hash": row.cryptographic_hash,
+            "previous_hash": row.previous_hash, "seq": row.seq,
         },
         at=_at(row.ts_ns),
     )  # fmt: skip

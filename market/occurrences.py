@@ -12,10 +12,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from market.calendars import DAY_NS, Session, next_session
-from tournaments.rules import WEEKDAYS, Rules
 
 MINUTE_NS = 60_000_000_000
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 BLOCK_DAYS = 128  # occurrences are found so many days at a time and kept
 EPOCH = date(1970, 1, 1)
 LONGEST_REQUEST = 100
@@ -25,9 +27,8 @@ class OccurrenceError(ValueError):
     """One sentence: the field, the value, what is allowed."""
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """The part of the rules that says when; ``duration_ns`` is how long a round may take."""
+class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The part of a tournament's rules that says when; ``duration_ns`` is how long a round may take."""
 
     enabled: bool
     interval: str
@@ -61,20 +62,6 @@ class Pending:
     def due(self) -> bool:
         """Return whether it is to start now."""
         return not self.reason
-
-
-def schedule_of(rules: Rules) -> Schedule:
-    """Return the schedule of a version of the rules."""
-    return Schedule(
-        rules.enabled,
-        rules.interval,
-        rules.weekday,
-        rules.hour,
-        rules.minute,
-        rules.zone,
-        rules.calendar,
-        rules.duration * MINUTE_NS,
-    )
 
 
 def opening_ns(schedule: Schedule, day: date) -> int:

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.phases import tournament_window
-from tournaments.occurrences import (
+from market.occurrences import (
     OccurrenceError,
     between,
     by_hand,
@@ -19,10 +18,10 @@ from tournaments.occurrences import (
     opening_ns,
     pending,
     predicted_sessions,
-    schedule_of,
     upcoming,
 )
-from tournaments.rules import Rules
+from market.phases import tournament_window
+from tournaments.rules import Rules, schedule_of
 
 MINUTE = 60_000_000_000
 HOUR = 60 * MINUTE

@@ -1,0 +1,53 @@
+"""The schedule where time is the wall clock's: a tick a minute, in UTC, finds what is due or was missed.
+
+Of a source whose time is its bars' the engine's own clock names the rounds (engine/rounds.py), and the tick does
+nothing. Whoever finds a round first makes it one: its key names the session that it predicts.
+"""
+
+import msgspec
+from django.conf import settings
+
+from controlroom.access.operators import held_configuration
+from controlroom.relay.doorbell import ring
+from engine.rounds import HOLD, SETTLE
+from events.actions import create_job
+from events.models import Job
+from events.reader import durable_next
+from events.types import JobDue
+from market.occurrences import pending
+from tournaments.actions import miss_round
+from tournaments.record import RoundRecord
+from tournaments.selectors import round_ids, scheduled_since_ns, unsettled_rounds
+
+
+def tick(now_ns: int) -> list[Job]:
+    """Ask for each round that is due and each that can be settled, note each that was missed; return the new jobs.
+
+    A station that was off while a round should have opened holds it when it is back, as long as the session that it
+    predicts has not opened; after that the round is void, with the reason.
+    """
+    configuration = held_configuration()
+    if configuration is None or configuration.tournaments is None or configuration.source.waits:
+        return []
+    found = pending(configuration.tournaments.schedule, since_ns=scheduled_since_ns(), now_ns=now_ns, known=round_ids())
+    for each in found:
+        if not each.due:
+            miss_round(occurrence=each.occurrence, reason=each.reason, at_ns=now_ns)
+    due = [(HOLD, each.occurrence.key) for each in found if each.due]
+    due += [(SETTLE, f"{SETTLE}:{row.round_id}") for row in unsettled_rounds() if _settles_ns(row.record) <= now_ns]
+    return [job for name, occurrence in due for job in _ask(name, occurrence, now_ns)]
+
+
+def _settles_ns(record: str) -> int:
+    return msgspec.json.decode(record, type=RoundRecord).round.settles_ns
+
+
+def _ask(name: str, occurrence: str, now_ns: int) -> list[Job]:
+    last = (durable_next(settings.DATA.journal / "execution") or 0) - 1
+    due = JobDue(
+        engine_ns=now_ns, job=name, occurrence=occurrence, effective_from_ns=now_ns, through_seq=last, wait=False
+    )
+    job, new = create_job(name=name, occurrence=occurrence, request=msgspec.json.encode(due).decode())
+    if new:
+        ring(job)
+    return [job] if new else []

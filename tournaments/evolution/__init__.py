@@ -1,0 +1,1 @@
+"""Evolution: variants of the strategies, proposed after hours, judged against luck, shadowed, entered, promoted."""
