@@ -27,4 +27,5 @@ def main(bars, as_of_ns, *names):
         actions.ask_round(request=request, reason="by hand", actor=boss)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

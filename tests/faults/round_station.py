@@ -24,8 +24,8 @@ from tournaments.record import RoundRecord
 from tournaments.rounds import TERMINAL
 
 SERVERS, OTHERS = ("bus", "web-cache"), ("recorder", "relay", "beat")
-SESSIONS = 300  # so that the brains have a model, and their entries differ from the climatology
-SUNDAY = datetime(2019, 7, 7, 6, tzinfo=UTC)  # 02:00 in New York; the bars go on after it
+SESSIONS = 120  # so that the brains have a model, and their entries differ from the climatology
+SUNDAY = datetime(2018, 10, 7, 6, tzinfo=UTC)  # 02:00 in New York; the bars go on after it
 AS_OF_NS = int(SUNDAY.timestamp()) * 10**9
 LOOK_S = 0.0005
 PAST = "2000-01-01 00:00:00"

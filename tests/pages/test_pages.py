@@ -242,6 +242,6 @@ def test_every_template_is_rendered(visitor: Client, station: Any, templates_fol
     finally:
         template_rendered.disconnect(note)
     ours = {str(file.relative_to(templates_folder)) for file in templates_folder.rglob("*.html")}
-    tested = ("pages/tournaments/", "pages/allocation/")  # beside these pages' tests
+    tested = ("pages/tournaments/", "pages/allocation/", "pages/evolution/")  # beside these pages' tests
     elsewhere = {name for name in ours if name.startswith(tested)}
     assert ours - elsewhere <= rendered

@@ -184,6 +184,7 @@ def test_a_round_on_the_stations_bars_says_what_became_of_its_weights(boss: Clie
     assert "SHADOW</strong>" not in one
     assert says in rounds.text_of(one)
     assert (f"weights {state}" in rounds.text_of(season)) is bool(state)
+    assert ("NOT DEPLOYED" in one) is (state != "acknowledged")
 
 
 def test_a_void_round_has_its_reason_and_no_scores(boss: Client) -> None:

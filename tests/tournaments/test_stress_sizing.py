@@ -1,4 +1,4 @@
-"""A book that rests between its trades is the engine's unit book all the same: flat stretches, targets within the band."""
+"""A book that rests between its trades is the engine's unit book: flat for long, or with targets within the band."""
 
 import numpy as np
 import pytest
@@ -17,10 +17,12 @@ def resting(seed):
     return targets
 
 
+@pytest.mark.parametrize("capital", [3e3, 1e6], ids=["a lot is much", "a lot is little"])
 @pytest.mark.parametrize("daily", [0.005, 0.1])
 @pytest.mark.parametrize("seed", range(6))
-def test_a_resting_book_is_the_engines(seed, daily):
-    path, targets, terms = walk(1, BARS, SYMBOLS, seed=seed, daily=daily)[0], resting(seed), conditions(SYMBOLS)
+def test_a_resting_book_is_the_engines(seed, daily, capital):
+    path, targets = walk(1, BARS, SYMBOLS, seed=seed, daily=daily)[0], resting(seed)
+    terms = conditions(SYMBOLS, capital)
     terms.costs["volume_share"] = 1.0
     equity, _, rows, _ = traded(path, targets, terms)
     expected, lots = engine_units(path, targets, terms)
