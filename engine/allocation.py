@@ -37,15 +37,19 @@ class Allocation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def at(self, now_ns: int) -> dict[str, float]:
         """Return the weights at an instant."""
-        running = {name: each.weight for name, each in self.overrides.items() if each.until_ns > now_ns}
-        return self.weights | running
+        return self.weights | {name: each.weight for name, each in self.running(now_ns).overrides.items()}
+
+    def running(self, now_ns: int) -> "Allocation":
+        """Return it without the overrides that have ended."""
+        left = {name: each for name, each in self.overrides.items() if each.until_ns > now_ns}
+        return msgspec.structs.replace(self, overrides=left)
 
     def ends(self, now_ns: int) -> int | None:
         """Return when the next override ends, None where none runs."""
         return min((each.until_ns for each in self.overrides.values() if each.until_ns > now_ns), default=None)
 
 
-def fault(given: Allocation, strategies: Collection[str], version: int, now_ns: int) -> str:
+def fault(given: Allocation, strategies: Collection[str], version: int) -> str:
     """Return why an allocation cannot be taken, "" if it can: the field, its value and what is allowed."""
     if given.version <= version:
         return f"version = {given.version} is not above {version}, which was the last"
@@ -53,9 +57,6 @@ def fault(given: Allocation, strategies: Collection[str], version: int, now_ns: 
         return f"weights name {', '.join(sorted(given.weights)) or 'nothing'}; they must name {', '.join(strategies)}"
     if unknown := sorted(set(given.overrides) - set(strategies)):
         return f"overrides name {unknown[0]}; there are {', '.join(strategies)}"
-    for name, each in given.overrides.items():
-        if each.until_ns <= now_ns:
-            return f"override of {name} ends at {each.until_ns}, which is past; it must end after {now_ns}"
     return _shares_fault(given)
 
 
@@ -80,3 +81,13 @@ def added(given: Allocation, before: Allocation, now_ns: int) -> dict[str, float
     pairs = [(given.at(instant_ns), before.at(instant_ns)) for instant_ns in instants]
     gains = {name: max(new[name] - old.get(name, 0.0) for new, old in pairs) for name in sorted(given.weights)}
     return {name: gain for name, gain in gains.items() if gain > ROUNDING}
+
+
+def large(given: Allocation, before: Allocation, now_ns: int, *, by_round: bool) -> list[str]:
+    """Return the strategies of which as many people as a loosened limit takes must approve what they gain.
+
+    A round gives 5 % of the capital at most. One person does as much once: a strategy that is overridden gains nothing
+    by one person's word, so that neither small steps add up nor one lifts what another has held down.
+    """
+    gains, held = added(given, before, now_ns), before.running(now_ns).overrides
+    return [name for name, gain in gains.items() if gain > MOST_AUTOMATIC + ROUNDING or (name in held and not by_round)]

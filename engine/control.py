@@ -107,7 +107,8 @@ class Control:
             given = msgspec.json.decode(event.content, type=Allocation)
         except msgspec.MsgspecError as error:
             return f"allocation refused: {error}", []
-        if refused := fault(given, state.names, state.allocation_version, engine.now_ns):
+        given = given.running(engine.now_ns)
+        if refused := fault(given, state.names, state.allocation_version):
             return f"allocation refused: {refused}", []
         state.allocation, state.allocation_version = given, given.version
         lay_weights(state, engine.now_ns)

@@ -12,6 +12,7 @@ from events.types import JobDue
 from market.occurrences import Schedule, between, upcoming
 
 HOLD, SETTLE = "tournament", "settle_tournament"
+"""The job's name: one, so that they are done in order; and what the occurrence of a settlement begins with."""
 AFTER_NS = 1  # the session's last slice comes at its very close
 
 
@@ -46,14 +47,13 @@ class Rounds:
         """Name every job that is due by an instant."""
         kept = self.kept
         over = [name for name, closes_ns in kept.closes.items() if closes_ns <= instant_ns]
-        outputs = [_due(SETTLE, f"{SETTLE}:{name}", kept.closes.pop(name)) for name in over]
+        outputs = [_due(f"{SETTLE}:{name}", kept.closes.pop(name)) for name in over]
         schedule = _schedule(state)
-        if not kept.seen_ns:
-            return outputs
+        kept.seen_ns = kept.seen_ns or instant_ns  # a snapshot of before there were rounds has none
         for each in between(schedule, kept.seen_ns, instant_ns) if schedule is not None else ():
             if each.session.open_ns > kept.session_ns:
                 kept.session_ns, kept.closes[each.key] = each.session.open_ns, each.session.close_ns + AFTER_NS
-                outputs.append(_due(HOLD, each.key, each.opens_ns))
+                outputs.append(_due(each.key, each.opens_ns))
         kept.seen_ns = max(kept.seen_ns, instant_ns)
         return outputs
 
@@ -74,6 +74,6 @@ def _schedule(state: State) -> Schedule | None:
     return given.schedule if given is not None and named else None
 
 
-def _due(job: str, occurrence: str, at_ns: int) -> Output:
-    due = JobDue(engine_ns=at_ns, job=job, occurrence=occurrence, effective_from_ns=at_ns, through_seq=-1, wait=True)
+def _due(occurrence: str, at_ns: int) -> Output:
+    due = JobDue(engine_ns=at_ns, job=HOLD, occurrence=occurrence, effective_from_ns=at_ns, through_seq=-1, wait=True)
     return say("JobDue", due)

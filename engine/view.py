@@ -43,6 +43,7 @@ def view(engine: "Engine") -> dict[str, Any]:
         "breakers": breakers.view(engine.control, state),
         "vetoes": engine.vetoes.view(),
         "var": _value_at_risk(engine),
+        "allocation_version": state.allocation_version,
         "allocation": None if state.allocation is None else msgspec.to_builtins(state.allocation),
     }
 

@@ -91,6 +91,12 @@ def send_model_again(*, occurrence: str) -> int:
     return sent.update(published_at=None)
 
 
+def send_request_again(*, request_ids: Sequence[str]) -> int:
+    """Let the relay send these requests once more, which their reader takes once; return how many there are."""
+    sent = Outbox.objects.filter(request_id__in=request_ids, published_at__isnull=False)
+    return sent.update(published_at=None)
+
+
 def mark_published(*, entries: Mapping[int, str], now: datetime) -> int:
     """Note that rows are on the bus, by id under which entry; return how many were not yet noted."""
     noted = 0

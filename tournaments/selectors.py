@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from engine.allocation import Allocation
 from engine.configuration import Configuration
+from engine.rounds import HOLD, SETTLE
 from events.models import Job
 from risk.models import ConfigurationVersion
 from risk.selectors import current_configuration
@@ -16,8 +17,6 @@ from tournaments.record import RoundRecord
 from tournaments.rules import Rules
 
 JOB = "tournament_round"
-SCHEDULED = ("tournament", "settle_tournament")
-"""Jobs of a round that a person asked for, and of one that the engine's clock has named (engine/rounds.py)."""
 
 
 def rules_of(row: RulesVersion) -> Rules:
@@ -29,6 +28,12 @@ def active_rules() -> Rules:
     """Return the rules in force; the defaults, as version 0, before anybody has activated any."""
     row = RulesVersion.objects.filter(status=RulesVersion.Status.ACTIVE).first()
     return msgspec.structs.replace(Rules(), version=0) if row is None else rules_of(row)
+
+
+def rules_at(version: int) -> Rules:
+    """Return the rules of a version; the defaults where none is kept under that number."""
+    row = RulesVersion.objects.filter(version=version).first()
+    return msgspec.structs.replace(Rules(), version=version) if row is None else rules_of(row)
 
 
 def rules_versions() -> list[RulesVersion]:
@@ -54,7 +59,7 @@ def round_of(job: Job) -> TournamentRound:
 def newest_job(row: TournamentRound) -> Job | None:
     """Return the job that has the round, or had it last: a round that waited for its session has had several."""
     asked = Q(name=JOB, request=str(row.id))
-    scheduled = Q(name__in=SCHEDULED, occurrence__in=[row.round_id, f"settle_tournament:{row.round_id}"])
+    scheduled = Q(name=HOLD, occurrence__in=[row.round_id, f"{SETTLE}:{row.round_id}"])
     return Job.objects.filter(asked | scheduled).order_by("id").last()
 
 
@@ -116,5 +121,10 @@ def allocation_in_force() -> AllocationVersion | None:
     current = current_configuration()
     if row is None or current is None:
         return None
-    weights = msgspec.json.decode(current.content, type=Configuration).settings.weights
-    return row if json.loads(row.settings_weights) == weights else None
+    since = ConfigurationVersion.objects.filter(created__gt=row.created, refused="")  # weights may have come back since
+    known = {msgspec.json.encode(_weights(each)) for each in (current, *since)}
+    return row if known == {msgspec.json.encode(json.loads(row.settings_weights))} else None
+
+
+def _weights(version: ConfigurationVersion) -> dict[str, float]:
+    return msgspec.json.decode(version.content, type=Configuration).settings.weights

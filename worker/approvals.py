@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from audit import artefacts
 from audit.errors import AuditError
 from audit.ring import KeyRing, key_id
-from engine.allocation import MOST_AUTOMATIC, ROUNDING, Allocation, added
+from engine.allocation import Allocation, large
 from engine.configuration import Configuration
 from events.types import ControlEvent, ModelEvent
 from market.instruments import Instrument
@@ -126,14 +126,19 @@ class Gate:
             return f"allocation: {error}"
         if set(given.overrides) - set(given.weights):
             return "allocation: overrides name a strategy that weights do not"
-        gains = added(given, used.allocation, used.market_ns)
-        large = [name for name, gain in gains.items() if gain > MOST_AUTOMATIC + ROUNDING]
-        because = f"it gives {', '.join(large)} more than {MOST_AUTOMATIC:.0%} of the capital, and " if large else ""
-        people = in_force.operators if large and in_force is not None else int(bool(large))
+        try:
+            by_round = self._approved(event).approvers == [TOURNAMENT]
+        except ValueError as error:
+            return str(error)
+        found = large(given, used.allocation, used.market_ns, by_round=by_round)
+        because = f"it gives {', '.join(found)} more than one may give, and " if found else ""
+        people = in_force.operators if found and in_force is not None else int(bool(found))
         return self._judge(event, given.version, because, people)
 
     def _configuration_refusal(self, event: ControlEvent, in_force: Configuration | None, used: Used) -> str:
-        found, version = _changes(event, in_force, used.allocation.at(used.market_ns))
+        now, decided = used.allocation.at(used.market_ns), used.allocation.weights
+        least = {name: min(share, decided.get(name, share)) for name, share in now.items()}
+        found, version = _changes(event, in_force, least)
         if in_force is None or not any(found):
             return ""
         because = f"it {' and '.join(_told(*found))}, and "

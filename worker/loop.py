@@ -14,7 +14,7 @@ import msgspec
 
 from engine.layout import STATES
 from engine.output import Output
-from engine.rounds import HOLD, SETTLE
+from engine.rounds import HOLD
 from events.bus import Entry
 from events.codec import CodecError, decode_envelope, decode_payload, encode_payload
 from events.metrics import Metrics
@@ -368,7 +368,7 @@ class Loop:
         if now >= self._due["jobs"]:
             self._due["jobs"] = now + JOBS_AGAIN_S
             self.core.tell_jobs_again()
-        patience_s = ROUND_S if any(job.job in {HOLD, SETTLE} for job in waiting) else SILENCE_S
+        patience_s = ROUND_S if any(job.job == HOLD for job in waiting) else SILENCE_S
         if now - self._waiting_since > patience_s and not self.failed:
             names = ", ".join(job.occurrence for job in waiting)
             self.failed = f"no model came for {names} within {patience_s:g} s"

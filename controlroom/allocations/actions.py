@@ -27,14 +27,14 @@ from controlroom.access.operators import held_configuration
 from controlroom.access.permissions import named
 from controlroom.access.stepup import StepUp, require
 from controlroom.supervisor import control
-from engine.allocation import MOST_AUTOMATIC, ROUNDING, Allocation, Override, added, fault
-from events.actions import in_turn, put
+from engine.allocation import Allocation, Override, fault, large
+from events.actions import in_turn, put, send_request_again
 from events.actors import STATION
 from events.streams import CONTROL_WORKER
 from events.types import ControlEvent
-from tournaments.models import AllocationVersion
+from tournaments.models import AllocationVersion, TournamentRound
 from tournaments.record import Allocated, RoundRecord
-from tournaments.selectors import active_rules, allocation_in_force, allocation_of
+from tournaments.selectors import active_rules, allocation_in_force, allocation_of, record_of
 from worker.approvals import PURPOSE, TOURNAMENT, sign
 
 DEPLOY, OVERRIDE = "deploy allocation", "override allocation"
@@ -57,20 +57,24 @@ def deploy(*, record: RoundRecord) -> AllocationVersion:
     if held is None:
         raise ValueError("the station has no configuration; its first start makes it")
     weights = {name: made.base.get(name, 0.0) + made.competitive.get(name, 0.0) for name in held.settings.weights}
-    in_force, at_ns = allocation_in_force(), opened.as_of_ns
+    in_force = AllocationVersion.objects.filter(state=State.TOLD).first() or allocation_in_force()
+    at_ns = opened.as_of_ns
     before = None if in_force is None else allocation_of(in_force)
-    running = {} if before is None else _running(before, made, at_ns)
+    running = {} if before is None else _kept(before, made)
     given = Allocation(
         version=_next(), round_id=record.round.round_id, weights=beside(weights, running), overrides=running
     )
     in_use = before or Allocation(version=0, round_id="", weights=held.settings.weights)
-    automatic = made.automatic and not large(given, in_use, at_ns)
+    automatic = made.automatic and not large(given, in_use, at_ns, by_round=True)
     row = _made(
         given, made.base, made.competitive, State.TOLD if automatic else State.PROPOSED, TOURNAMENT,
         f"round {record.round.round_id}", at_ns,
     )  # fmt: skip
     if automatic:
-        _tell(row, [TOURNAMENT])
+        try:
+            _tell(row, [TOURNAMENT])
+        except ValidationError as error:  # the round is void with this word; a job takes no form's
+            raise ValueError(" ".join(error.messages)) from error
     return row
 
 
@@ -80,11 +84,6 @@ def beside(weights: Mapping[str, float], overrides: Mapping[str, Override]) -> d
     others = math.fsum(weight for name, weight in weights.items() if name not in overrides)
     share = min(1.0, max(0.0, 1.0 - taken) / others) if others > 0.0 else 1.0
     return {name: weight if name in overrides else weight * share for name, weight in weights.items()}
-
-
-def large(given: Allocation, before: Allocation, at_ns: int) -> list[str]:
-    """Return the strategies that get so much more than they have that people must approve it."""
-    return [name for name, gain in added(given, before, at_ns).items() if gain > MOST_AUTOMATIC + ROUNDING]
 
 
 def override(
@@ -163,20 +162,26 @@ def answered(*, request_id: str, accepted: bool, answer: str) -> None:
         audit(action="deploy allocation", target=str(row.version), actor=None, outcome=outcome, reason=row.answer)
 
 
+def send_again() -> int:
+    """Let the relay send once more what the worker has not answered: a bus that was emptied may have had it."""
+    waiting = AllocationVersion.objects.filter(state=State.TOLD).values_list("request_id", flat=True)
+    return send_request_again(request_ids=list(waiting))
+
+
 def _changed(
     content: Mapping[str, Any], view: Mapping[str, Any], reason: str, actor: User, proof: StepUp | None
 ) -> AllocationVersion | Approval:
-    """Tell the worker an allocation with one override more or less, or ask for it where it is a large step."""
-    if AllocationVersion.objects.filter(state=State.TOLD).exists():
-        raise ValidationError("Another allocation is on its way to the worker; try again when it has answered.")
-    given = _with(_base(view), content, _next())
+    """Tell the worker an allocation with one override more or less, or ask for it where that takes people."""
     now_ns, name = int(view["engine_ns"]), str(content["strategy"])
-    if problem := fault(given, list(given.weights), given.version - 1, now_ns):
-        raise ValidationError(f"{problem}.")
-    if name not in large(given, _base(view), now_ns):
-        with transaction.atomic():
-            in_turn()
-            return _told(_with(_base(view), content, _next()), reason, [actor.username], now_ns)
+    with transaction.atomic():
+        in_turn()
+        _hear(view)
+        before = _base(view)
+        given = _with(before, content, _next())
+        if problem := fault(given, list(given.weights), given.version - 1) or _benched(name, content["weight"]):
+            raise ValidationError(f"{problem}.")
+        if name not in large(given, before, now_ns, by_round=False):
+            return _told(given, reason, [actor.username], now_ns)
     held = content["weight"]
     what = "end of the override" if held is None else f"{held:.2%} until {_iso(int(content['until_ns']))}"
     return approvals.request(
@@ -186,8 +191,11 @@ def _changed(
 
 def _perform_override(approval: Approval, approvers: list[str]) -> str:
     view, content = _view(), json.loads(approval.content)
+    in_turn()
+    _hear(view)
     given, now_ns = _with(_base(view), content, _next()), int(view["engine_ns"])
-    if problem := fault(given, list(given.weights), given.version - 1, now_ns):
+    problem = fault(given, list(given.weights), given.version - 1)
+    if problem := problem or _benched(str(content["strategy"]), content["weight"]):
         raise ValidationError(f"{problem}.")
     return _told(given, f"{approval.reason} (request {approval.pk})", approvers, now_ns).request_id
 
@@ -198,12 +206,19 @@ def _perform_deployment(approval: Approval, approvers: list[str]) -> str:
     row = AllocationVersion.objects.filter(version=version, state=State.PROPOSED).first()
     if row is None:
         raise ValidationError(f"Allocation {version} is not proposed any more.")
-    newest = AllocationVersion.objects.exclude(round_id="").order_by("-version").first()
-    if newest is not None and newest.round_id != row.round_id:
-        raise ValidationError(f"Allocation {version} is of {row.round_id}, and {newest.round_id} came later.")
+    decided = AllocationVersion.objects.filter(actor=TOURNAMENT).first()
+    if decided is not None and decided.round_id != row.round_id:
+        raise ValidationError(f"Allocation {version} is of {row.round_id}, and {decided.round_id} came later.")
+    view = _view()
+    in_turn()
+    _hear(view)
     row.state, row.answer = State.REFUSED, f"superseded by what {', '.join(approvers)} approved"
     row.save(update_fields=["state", "answer"])
-    given = msgspec.structs.replace(allocation_of(row), version=_next())
+    proposed, running = allocation_of(row), _base(view).running(int(view["engine_ns"])).overrides
+    running = {name: each for name, each in running.items() if not _benched(name, each.weight)}
+    given = msgspec.structs.replace(
+        proposed, version=_next(), weights=beside(proposed.weights, running), overrides=running
+    )
     made = _made(
         given, json.loads(row.base), json.loads(row.competitive), State.TOLD, ", ".join(approvers),
         f"{approval.reason} (request {approval.pk})", row.at_ns,
@@ -271,14 +286,36 @@ def _base(view: Mapping[str, Any]) -> Allocation:
     return Allocation(version=0, round_id="", weights=weights)
 
 
-def _running(before: Allocation, made: Allocated, at_ns: int) -> dict[str, Override]:
-    """Return the overrides that go on: a bench goes before them."""
+def _kept(before: Allocation, made: Allocated) -> dict[str, Override]:
+    """Return the overrides that go on, those that have ended for the engine to drop: a bench goes before them."""
     benched = {name for name, each in made.standing.items() if each.status == "benched"}
-    return {
-        name: each
-        for name, each in before.overrides.items()
-        if each.until_ns > at_ns and (name not in benched or each.weight == 0.0)
-    }
+    return {name: each for name, each in before.overrides.items() if name not in benched or each.weight == 0.0}
+
+
+def _benched(name: str, weight: float | None) -> str:
+    """Return why a strategy may not have a weight, "" if it may: nobody but a re-admission undoes a bench."""
+    newest = TournamentRound.objects.filter(station_bars=True).exclude(record="").exclude(state="void").first()
+    record = None if newest is None else record_of(newest)
+    standing = None if record is None or record.allocated is None else record.allocated.standing.get(name)
+    if standing is None or standing.status != "benched" or not weight:
+        return ""
+    return f"{name} is benched for its drawdown since {record.round.round_id if record else 'a round'}; it may have 0"
+
+
+def _hear(view: Mapping[str, Any]) -> None:
+    """Note what the worker's view says of allocations that it has not answered: an answer may have been lost.
+
+    Raises
+    ------
+    ValidationError
+        if one is on its way still.
+    """
+    last = int(view.get("allocation_version", 0))
+    for row in AllocationVersion.objects.filter(state=State.TOLD, version__lte=last).order_by("version"):
+        word = "" if row.version == last else f"version {last} came before its answer"
+        answered(request_id=row.request_id, accepted=row.version == last, answer=word)
+    if AllocationVersion.objects.filter(state=State.TOLD).exists():
+        raise ValidationError("Another allocation is on its way to the worker; try again when it has answered.")
 
 
 def _view() -> Mapping[str, Any]:

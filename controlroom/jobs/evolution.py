@@ -37,6 +37,9 @@ def load(request: SearchRequest) -> Market:
         raise RequestError("the station has no configuration; its first start makes it")
     calendar, names = active_rules().calendar, list[str]()
     symbols = {each.symbol for each in configuration.instruments if each.calendar == calendar and each.tradable}
-    bars = read_station(settings.DATA.journal / "execution", names, symbols=symbols, through_seq=request.through_seq)
+    bars = read_station(
+        settings.DATA.journal / "execution", names, symbols=symbols, through_seq=request.through_seq,
+        until_ns=request.as_of_ns,
+    )  # fmt: skip
     history = configuration.tournaments.history if configuration.tournaments is not None else []
     return station_market(bars, names, history, request.as_of_ns)

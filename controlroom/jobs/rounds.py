@@ -21,18 +21,19 @@ from controlroom.relay.doorbell import ring
 from controlroom.supervisor.tournament_market import read_market
 from engine.configuration import Configuration
 from engine.rounds import HOLD, SETTLE
-from events.actions import LeaseLostError, claim_job, finish_job, in_turn, put
+from events.actions import ATTEMPTS, LeaseLostError, claim_job, finish_job, in_turn, kept_lease, put
 from events.actors import STATION
 from events.models import Job
 from events.streams import CONTROL_WORKER
 from events.types import JobDue, ModelEvent
 from tournaments.actions import open_scheduled
 from tournaments.evolution.actions import ask_variants
+from tournaments.evolution.selectors import parameters_in_force
 from tournaments.evolution.station import SearchRequest
 from tournaments.market import Market
 from tournaments.models import TournamentRound
 from tournaments.rounds import TERMINAL
-from tournaments.selectors import active_rules, record_of, round_by_id, round_of
+from tournaments.selectors import active_rules, record_of, round_by_id, round_of, rules_at, unsettled_rounds
 from tournaments.station import RequestError, RoundRequest
 
 NOTHING = b"null"
@@ -62,6 +63,7 @@ def scheduled(*, job_id: int, owner: str, now_ns: Callable[[], int] = time.time_
     Where time is the bars' each step is on time; by the wall clock, ``now_ns``, it is when it is.
     """
     from tournaments.holding.actions import hold as held  # noqa: PLC0415 - brings the compiled simulator with it
+    from tournaments.holding.actions import settle_due  # noqa: PLC0415
 
     job = claim_job(job_id=job_id, owner=owner)
     if job is None:
@@ -69,14 +71,25 @@ def scheduled(*, job_id: int, owner: str, now_ns: Callable[[], int] = time.time_
     due = msgspec.json.decode(job.request, type=JobDue)
     names: list[str] = []
     try:
-        row, bars, configuration = _asked(due, names)
-    except (ValueError, OSError) as error:
+        with kept_lease(job_id=job.id, owner=owner):
+            if job.attempts > ATTEMPTS:
+                raise RequestError(f"given up after {ATTEMPTS} attempts that never ended")  # noqa: TRY301 - one handler
+            row, bars, configuration = _asked(due, names)
+    except LeaseLostError as error:
+        log.warning("%s", error)
+        return False
+    except Exception as error:  # a replay waits for the word, whatever went wrong
+        log.exception("round %s cannot be held", due.occurrence)
         return _nothing(job, owner, due, str(error))
     history = configuration.tournaments.history if configuration.tournaments is not None else []
+
+    def market(_request: RoundRequest) -> Market:
+        return station_market(bars, names, history, due.engine_ns)
+
     try:
+        settle_due([each for each in unsettled_rounds() if each.id != row.id], load=market)
         return held(
-            job=job, owner=owner, row=row,
-            load=lambda _request: station_market(bars, names, history, due.engine_ns),
+            job=job, owner=owner, row=row, load=market,
             deploy=lambda record: deploy(record=record).state == "told", told=partial(_answer, due),
             clock=None if configuration.source.waits else now_ns,
         )  # fmt: skip
@@ -91,18 +104,25 @@ def _asked(due: JobDue, names: list[str]) -> tuple[TournamentRound, StationBars,
     if configuration is None:
         raise RequestError("the station has no configuration; its first start makes it")
     known = round_by_id(due.occurrence.removeprefix(f"{SETTLE}:"))
-    if due.job == SETTLE and (known is None or known.state in TERMINAL):
+    if _settles(due) and (known is None or known.state in TERMINAL):
         raise RequestError("there is nothing to settle")
-    calendar = active_rules().calendar
+    calendar = (active_rules() if known is None else rules_at(known.rules_version)).calendar
     symbols = {each.symbol for each in configuration.instruments if each.calendar == calendar and each.tradable}
-    bars = read_station(settings.DATA.journal / "execution", names, symbols=symbols, through_seq=due.through_seq)
+    bars = read_station(
+        settings.DATA.journal / "execution", names, symbols=symbols, through_seq=due.through_seq,
+        until_ns=due.engine_ns,
+    )  # fmt: skip
     if known is not None:
         return known, bars, configuration
     request = RoundRequest(
         bars=[], as_of_ns=due.engine_ns, through_seq=due.through_seq, seed=_seed(due.occurrence),
-        capital=bars.equity or configuration.settings.account.initial_cash,
+        capital=bars.equity or configuration.settings.account.initial_cash, parameters=parameters_in_force(),
     )  # fmt: skip
     return open_scheduled(request=request, occurrence=due.occurrence), bars, configuration
+
+
+def _settles(due: JobDue) -> bool:
+    return due.occurrence.startswith(f"{SETTLE}:")
 
 
 def _seed(occurrence: str) -> int:
@@ -112,9 +132,9 @@ def _seed(occurrence: str) -> int:
 
 def _answer(due: JobDue, row: TournamentRound, problem: str) -> None:
     """Promise the worker the end of a job, within its transaction: a replay waits for it."""
-    done = row.state == ("settle" if due.job == HOLD else "settled")
+    done = row.state == "settled" if _settles(due) else row.state in {"settle", "settled"}
     _tell(due, "fitted" if done else "unchanged", problem or row.reason or f"{row.round_id} is {row.state}")
-    if done and due.job == SETTLE:
+    if done and _settles(due):
         _look_for_variants(due, row)
 
 

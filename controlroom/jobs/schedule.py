@@ -33,21 +33,21 @@ def tick(now_ns: int) -> list[Job]:
     for each in found:
         if not each.due:
             miss_round(occurrence=each.occurrence, reason=each.reason, at_ns=now_ns)
-    due = [(HOLD, each.occurrence.key) for each in found if each.due]
-    due += [(SETTLE, f"{SETTLE}:{row.round_id}") for row in unsettled_rounds() if _settles_ns(row.record) <= now_ns]
-    return [job for name, occurrence in due for job in _ask(name, occurrence, now_ns)]
+    due = [f"{SETTLE}:{row.round_id}" for row in unsettled_rounds() if _settles_ns(row.record) <= now_ns]
+    due += [each.occurrence.key for each in found if each.due]
+    return [job for occurrence in due for job in _ask(occurrence, now_ns)]
 
 
 def _settles_ns(record: str) -> int:
     return msgspec.json.decode(record, type=RoundRecord).round.settles_ns
 
 
-def _ask(name: str, occurrence: str, now_ns: int) -> list[Job]:
+def _ask(occurrence: str, now_ns: int) -> list[Job]:
     last = (durable_next(settings.DATA.journal / "execution") or 0) - 1
     due = JobDue(
-        engine_ns=now_ns, job=name, occurrence=occurrence, effective_from_ns=now_ns, through_seq=last, wait=False
+        engine_ns=now_ns, job=HOLD, occurrence=occurrence, effective_from_ns=now_ns, through_seq=last, wait=False
     )
-    job, new = create_job(name=name, occurrence=occurrence, request=msgspec.json.encode(due).decode())
+    job, new = create_job(name=HOLD, occurrence=occurrence, request=msgspec.json.encode(due).decode())
     if new:
         ring(job)
     return [job] if new else []

@@ -13,7 +13,6 @@ TASKS = {
     "refit_covariance": "agents.tasks.refit_covariance",
     "refit_slippage": "agents.tasks.refit_slippage",
     "tournament": "controlroom.jobs.tasks.tournament",
-    "settle_tournament": "controlroom.jobs.tasks.tournament",
 }
 """Job names of market/phase_table.py and engine/rounds.py to the task that does them."""
 

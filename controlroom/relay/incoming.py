@@ -9,7 +9,7 @@ from django.db import transaction
 
 from audit.artefacts import sign
 from controlroom.access.approvals import acknowledged
-from controlroom.allocations.actions import answered
+from controlroom.allocations.actions import answered, send_again
 from controlroom.relay.doorbell import TASKS, ring
 from events.actions import acknowledge, create_job, put, send_model_again
 from events.actors import STATION
@@ -49,6 +49,7 @@ def _hello(entry: Entry, _message: Envelope) -> None:
         return
     with transaction.atomic():
         send_configuration(version=current, request_id=f"hello-{entry.id}")
+        send_again()
 
 
 def _control(entry: Entry, message: Envelope) -> None:
@@ -76,6 +77,7 @@ def _due(_entry: Entry, message: Envelope) -> None:
     if new:
         ring(job)
     elif message.id.startswith("again:"):
+        send_again()
         send_model_again(occurrence=due.occurrence)  # the worker still waits: a bus that was emptied had the answer
 
 

@@ -30,7 +30,7 @@ from risk.actions import create_configuration
 from tests.engine.desk import MINUTE_NS, START_NS, Desk, of_type
 from tests.pages import rounds
 from tournaments.allocation.drawdown import Standing
-from tournaments.models import AllocationVersion
+from tournaments.models import AllocationVersion, TournamentRound
 from worker.approvals import Gate, Used
 from worker.control import ControlServer
 
@@ -61,7 +61,7 @@ class Worker:
         plain = Allocation(version=0, round_id="", weights=self.weights)
         return self.engine.state.allocation or plain
 
-    def take(self):
+    def take(self, *, answer=True):
         """Take what waits on the bus; return why the last of it was refused, "" if it was not."""
         why = ""
         for row in Outbox.objects.filter(stream="control.worker", type="ControlEvent").order_by("id"):
@@ -77,7 +77,8 @@ class Worker:
                 [told] = of_type(self.engine.on_control(event), "ControlAck")
                 why = told.reason
             message = envelope("ControlAck", "worker", told, 1, id=f"ack:{event.request_id}")
-            handle(Entry(WORKER_EVENTS, "1-1", message))
+            if answer:
+                handle(Entry(WORKER_EVENTS, "1-1", message))
         return why
 
 
@@ -167,7 +168,8 @@ def test_an_override_that_is_replaced_counts_by_what_comes_after_it(worker, two)
     ask(two[0], 0.05)
     worker.take()
     assert isinstance(ask(two[0], 0.10, until_ns=START_NS + DAY_NS), Approval)  # all of it six days earlier
-    assert isinstance(ask(two[0], 0.10), AllocationVersion)
+    assert isinstance(ask(two[0], 0.10), Approval)  # nor does one person lift in small steps what is held down
+    assert isinstance(ask(two[0], 0.04), AllocationVersion)
 
 
 def test_the_end_of_an_override_that_gives_much_back_takes_two_people(worker, two):
@@ -285,6 +287,35 @@ def test_an_override_goes_on_beside_a_round_and_gives_way_to_a_bench(worker, two
     deploy(record=msgspec.structs.replace(benched, allocated=made))
     assert worker.take() == ""
     assert worker.weights["momentum"] == 0.0
+
+
+def test_a_lost_answer_blocks_nobody_for_the_view_has_it(worker, two):
+    made = ask(two[0], 0.1)
+    worker.take(answer=False)
+    assert worker.weights["momentum"] == 0.1
+    ask(two[0], 0.05)
+    made.refresh_from_db()
+    assert made.state == State.ACKNOWLEDGED
+
+
+def test_an_override_made_after_a_proposal_is_kept_when_that_is_deployed(worker, two):
+    row = deploy(record=decided(momentum=0.31, bullish=0.15))
+    ask(two[0], 0.02, strategy="bearish")
+    worker.take()
+    asked = ask_deployment(version=row.version, reason="looks right", actor=two[0], proof=proof(two[0]))
+    approvals.approve(approval_id=asked.pk, actor=two[1], proof=proof(two[1]))
+    assert worker.take() == ""
+    assert (worker.weights["momentum"], worker.weights["bearish"]) == (0.315, 0.02)
+
+
+def test_nobody_overrides_a_bench(worker, two):
+    record = decided(momentum=0.0)
+    standing = record.allocated.standing | {"momentum": Standing(status="benched", ceiling=0.0)}
+    made = msgspec.structs.replace(record, allocated=msgspec.structs.replace(record.allocated, standing=standing))
+    row = rounds.stored(made)
+    TournamentRound.objects.filter(pk=row.pk).update(station_bars=True)
+    with pytest.raises(ValidationError, match="momentum is benched for its drawdown since tournament:XNYS"):
+        ask(two[0], 0.1)
 
 
 def test_weights_beside_an_override_never_add_up_to_more_than_all():

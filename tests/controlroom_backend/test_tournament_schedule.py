@@ -2,13 +2,16 @@
 
 import contextlib
 import json
+from dataclasses import replace
 
 import msgspec
+import numpy as np
 import pandas as pd
 import pytest
 
 from controlroom.allocations.actions import answered
 from controlroom.jobs import evolution, rounds, schedule
+from controlroom.jobs.station_market import read_station, station_market
 from controlroom.relay.incoming import handle
 from engine.allocation import Allocation
 from engine.configuration import Configuration, Source, Tournaments, load_settings
@@ -18,7 +21,7 @@ from events.codec import encode_payload, envelope
 from events.journal import JournalWriter
 from events.models import Job, Outbox
 from events.streams import WORKER_EVENTS
-from events.types import AccountEvent, Bar, JobDue, MarketSlice
+from events.types import AccountEvent, Bar, CorporateActionEvent, JobDue, MarketSlice
 from market.instruments import instrument_for
 from market.occurrences import latest
 from risk.actions import create_configuration
@@ -41,7 +44,8 @@ def at(text, zone="America/New_York"):
 @pytest.fixture(autouse=True)
 def lease(monkeypatch):
     """No heartbeat: it is a thread of its own, from which a test's open transaction hides the job."""
-    monkeypatch.setattr(holding, "kept_lease", lambda **_: contextlib.nullcontext(Lease()))
+    for module in (holding, rounds):
+        monkeypatch.setattr(module, "kept_lease", lambda **_: contextlib.nullcontext(Lease()))
 
 
 def configured(*, waits=True, weights=None):
@@ -107,9 +111,9 @@ def account(engine_ns, equity):
 OPENING = latest(schedule_of(FAST), at("2018-07-08 02:00"))
 
 
-def due(job, occurrence, at_ns, last):
+def due(job, occurrence, at_ns, last, id_=""):
     told = JobDue(engine_ns=at_ns, job=job, occurrence=occurrence, effective_from_ns=at_ns, through_seq=last, wait=True)
-    message = envelope("JobDue", "engine", told, at_ns, id=f"worker:{occurrence}")
+    message = envelope("JobDue", "engine", told, at_ns, id=id_ or f"worker:{occurrence}")
     handle(Entry(WORKER_EVENTS, "1-1", message))
     return Job.objects.get(occurrence=occurrence)
 
@@ -158,11 +162,72 @@ def test_nothing_of_it_happens_twice(station):
     )
 
 
+def test_bars_of_after_the_opening_are_left_out_wherever_the_record_stands(station):
+    """A job that is heard of again after a crash names the journal's end."""
+    last = journaled(station, until_ns=OPENING.opens_ns)
+    row = held(station, last + 6)
+    assert row.state == "settle"
+    assert json.loads(row.request)["capital"] == 900_000.0 + last // 2
+
+
+def test_a_round_that_could_not_be_settled_is_when_the_next_one_opens(station):
+    last = journaled(station, until_ns=OPENING.opens_ns)
+    row = held(station, last)
+    later = latest(schedule_of(FAST), at("2018-07-15 02:00"))
+    job = due("tournament", later.key, later.opens_ns, last + 10)
+    assert rounds.scheduled(job_id=job.id, owner="me")
+    row.refresh_from_db()
+    assert row.state == "settled"
+    assert record_of(TournamentRound.objects.get(round_id=later.key)).allocated.settled_rounds == 1
+
+
+def test_a_split_is_no_night_that_lost_nine_tenths(station):
+    last = journaled(station, until_ns=OPENING.opens_ns)
+    names = []
+    bars = read_station(
+        station.journal / "execution", names, symbols={"AAA"}, through_seq=last, until_ns=OPENING.opens_ns
+    )
+    split = CorporateActionEvent(
+        feed="replay", symbol="AAA", kind="split", effective_from_ns=int(bars.rows.open_ns[20]), numerator=10
+    )
+    whole = station_market(bars, names, [], OPENING.opens_ns).daily.bars[:, 0]
+    after = station_market(replace(bars, splits=(split,)), names, [], OPENING.opens_ns).daily.bars[:, 0]
+    assert np.allclose(after["close"][:20], whole["close"][:20] / 10)
+    assert np.allclose(after["volume"][:20], whole["volume"][:20] * 10)
+    assert np.array_equal(after[20:], whole[20:])
+
+
+def test_a_fault_that_nobody_expected_is_answered_too(station):
+    last = journaled(station, until_ns=OPENING.opens_ns)
+    journal = next((station.journal / "execution").glob("*.seg"))
+    damaged = bytearray(journal.read_bytes())
+    damaged[200] ^= 1
+    journal.write_bytes(damaged)
+    job = due("tournament", OPENING.key, OPENING.opens_ns, last)
+    assert rounds.scheduled(job_id=job.id, owner="me")
+    [(_, word)] = words()
+    assert word["outcome"] == "unchanged"
+
+
+def test_a_worker_that_names_the_round_again_gets_weights_and_word_again(station):
+    """A bus that was emptied had both: the weights come before the word, as the first time."""
+    last = journaled(station, until_ns=OPENING.opens_ns)
+    held(station, last)
+    Outbox.objects.filter(stream="control.worker").update(published_at=pd.Timestamp("2018-07-08", tz="UTC"))
+    due("tournament", OPENING.key, OPENING.opens_ns, last, id_="again:1")
+    waiting = Outbox.objects.filter(stream="control.worker", published_at=None).order_by("id")
+    assert [row.type for row in waiting] == ["ControlEvent", "ModelEvent"]
+    Outbox.objects.filter(stream="control.worker").update(published_at=pd.Timestamp("2018-07-08", tz="UTC"))
+    answered(request_id="allocate-1", accepted=True, answer="")
+    due("tournament", OPENING.key, OPENING.opens_ns, last, id_="again:2")
+    assert [row.type for row in waiting.all()] == ["ModelEvent"]  # what was answered is not sent again
+
+
 def test_what_came_after_the_opening_is_not_read_and_the_round_is_settled_when_it_has_come(station):
     last = journaled(station, until_ns=OPENING.opens_ns)
     row = held(station, last)
     assert row.state == "settle"
-    later = due("settle_tournament", f"settle_tournament:{OPENING.key}", OPENING.session.close_ns + 1, last + 2)
+    later = due("tournament", f"settle_tournament:{OPENING.key}", OPENING.session.close_ns + 1, last + 2)
     assert rounds.scheduled(job_id=later.id, owner="me")
     row.refresh_from_db()
     assert row.state == "settled"
@@ -175,7 +240,7 @@ def test_after_a_settlement_variants_are_looked_for_on_the_bars_that_are_there_n
     last = journaled(station, until_ns=opening.session.close_ns, count=170)
     asked_for = due("tournament", opening.key, opening.opens_ns, last - 2)
     assert rounds.scheduled(job_id=asked_for.id, owner="me")
-    settles = due("settle_tournament", f"settle_tournament:{opening.key}", opening.session.close_ns + 1, last)
+    settles = due("tournament", f"settle_tournament:{opening.key}", opening.session.close_ns + 1, last)
     assert rounds.scheduled(job_id=settles.id, owner="me")
     search = Job.objects.get(name="propose_variants")
     assert evolution.propose(job_id=search.id, owner="me")
@@ -203,11 +268,11 @@ def test_a_refused_allocation_is_none_to_go_on_from(station):
     assert allocation_in_force() is None
 
 
-@pytest.mark.parametrize("job", ["tournament", "settle_tournament"])
+@pytest.mark.parametrize("job", ["tournament", "settle"])
 def test_a_job_without_a_round_is_answered_all_the_same(station, job):
     last = journaled(station, until_ns=OPENING.opens_ns)
     occurrence = "tournament:XNYS:2018-07-10" if job == "tournament" else "settle_tournament:tournament:XNYS:2018-07-10"
-    found = due(job, occurrence, OPENING.opens_ns, last)
+    found = due("tournament", occurrence, OPENING.opens_ns, last)
     assert rounds.scheduled(job_id=found.id, owner="me")
     [(_, word)] = words()
     assert (word["occurrence"], word["outcome"]) == (occurrence, "unchanged")

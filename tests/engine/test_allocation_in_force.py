@@ -5,6 +5,7 @@ import pytest
 
 from engine.allocation import Allocation, Override
 from engine.engine import Engine
+from engine.rounds import Kept
 from market.occurrences import Schedule
 from tests.engine.desk import DAY_NS, FREE, MINUTE_NS, Desk, configuration, configure, control, in_state, of_type
 from tests.engine.desk import settings as settings_of
@@ -53,7 +54,6 @@ def test_other_weights_act_on_the_next_decision(desk) -> None:
         ({"luck": 0.1}, "weights name"),
         ({"version": 0}, "version = 0 is not above 0"),
         ({"overrides": {"luck": Override(weight=0.1, until_ns=10**19 // 2)}}, "overrides name luck"),
-        ({"overrides": {"momentum": Override(weight=0.1, until_ns=1)}}, "which is past"),
         ({"overrides": {"momentum": Override(weight=0.41, until_ns=9 * 10**18)}}, "add up to 1.01"),
     ],
 )
@@ -61,6 +61,12 @@ def test_a_bad_allocation_is_refused_with_the_field_and_changes_nothing(desk, ch
     before = desk.engine.snapshot()
     assert says in allocate(desk, **changes)
     assert desk.engine.snapshot() == before
+
+
+def test_an_override_that_has_ended_when_it_comes_is_dropped_and_the_rest_taken(desk) -> None:
+    assert allocate(desk, overrides={"momentum": Override(weight=0.9, until_ns=desk.now_ns)}, momentum=0.1) == ""
+    assert weights(desk.engine)["momentum"] == 0.1
+    assert desk.engine.state.allocation.overrides == {}
 
 
 def test_what_is_no_allocation_is_refused(desk) -> None:
@@ -152,6 +158,12 @@ def test_a_schedule_that_moves_within_the_week_names_no_session_twice() -> None:
     plain |= {"version": 3, "tournaments": {"schedule": msgspec.to_builtins(later)}}
     desk.engine.on_control(configure(msgspec.convert(plain, type(desk.configuration))))
     assert [*found, *run(desk, 2)].count("tournament:24/7:2022-01-03") == 1
+
+
+def test_a_snapshot_of_before_there_were_rounds_holds_those_to_come() -> None:
+    desk = scheduled(WEEKLY)
+    desk.engine.rounds.kept = Kept()
+    assert run(desk, 3)[:1] == ["tournament:24/7:2022-01-03"]
 
 
 def test_a_restart_between_opening_and_close_names_what_is_left_and_nothing_twice() -> None:

@@ -108,7 +108,7 @@ def test_pages_take_no_post_and_few_queries(
 ) -> None:
     for path in ("/allocation/", "/allocation/figures", "/data/allocation"):
         visitor.get(path)
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(15):
             assert visitor.get(path).status_code == 200
         assert visitor.post(path).status_code == 405
     html = visitor.get("/allocation/").content.decode()
@@ -307,7 +307,7 @@ def test_nothing_that_people_wrote_becomes_markup(visitor: Client, station: Any)
         ({"weight": "101"}, "weight = '101' must be a number from 0 to 100"),
         ({"weight": "60"}, "weights and overrides add up to"),
         ({"until": "soon"}, "until = 'soon' is no instant; write New York's clock as 2019-02-20 16:00."),
-        ({"until": "2019-02-13 14:00"}, "which is past"),
+        ({"until": "2019-02-13 14:00"}, "until = '2019-02-13 14:00' is past; the market's time is"),
         ({"until": "0001-01-01 00:00"}, "is outside 1970 to 2199."),
         ({"reason": "x"}, "reason has 1 characters; the journal wants 3 to 500."),
     ],
@@ -333,7 +333,7 @@ def test_a_review_names_target_scope_and_consequence_and_changes_nothing(
     assert "Hold Momentum at 12.00\u202f% of the capital?" in words
     assert "strategy momentum of the PAPER account" in words
     assert "2019-02-20 16:00:00 ET (2019-02-20 21:00:00 UTC)" in words
-    assert "At most 2.00\u202f% more, within 5\u202f%: the worker is told at once" in words
+    assert "2.00\u202f% of the capital more, it is overridden already: a second person must approve" in words
     less = overseer.get("/allocation/", {"act": "override", **MOMENTUM, "strategy": "bullish"}).content.decode()
     assert "It gives nothing more: the worker is told at once" in less
     end = overseer.get("/allocation/", {"act": "end", "strategy": "momentum", "reason": "it is back"}).content.decode()

@@ -40,7 +40,7 @@ def allocations(run):
 
 
 def test_rounds_open_by_the_markets_time_and_their_weights_are_what_the_engine_trades_by(undisturbed):
-    due = [job.occurrence for job in undisturbed.payloads("JobDue") if job.job == "tournament"]
+    due = [job.occurrence for job in undisturbed.payloads("JobDue") if job.occurrence.startswith("tournament:")]
     assert len(due) == len(set(due)) >= 12
     ended = {event.round_id: event.state for event in told(undisturbed, "RoundEvent")}
     settled = [name for name in due if ended.get(name) == "settled"]

@@ -245,7 +245,7 @@ def test_the_tournament_alone_gives_a_strategy_a_small_step_more_and_nobody_sign
     assert judge_allocation(signed(ring_paths, small, 1, approvers=[TOURNAMENT])) == ""
     assert judge_allocation(signed(ring_paths, allocation(momentum=0.0), 1, approvers=[TOURNAMENT])) == ""
     why = judge_allocation(signed(ring_paths, large, 1, approvers=[TOURNAMENT]))
-    assert why == "it gives momentum more than 5% of the capital, and 0 of 2 people have approved it"
+    assert why == "it gives momentum more than one may give, and 0 of 2 people have approved it"
     assert "1 of 2 people" in judge_allocation(signed(ring_paths, large, 1, approvers=["ada", TOURNAMENT, START]))
     assert judge_allocation(signed(ring_paths, large, 1)) == ""
 
@@ -261,14 +261,16 @@ def test_to_end_an_override_that_holds_a_strategy_down_is_to_give_it_more(ring_p
     gate, two = Gate(lambda: KeyRing.read(ring_paths.keys)), msgspec.structs.replace(configuration(), operators=2)
     held = used(overrides={"momentum": Override(weight=0.0, until_ns=100)})
 
-    def judged(**overrides):
-        event = signed(ring_paths, allocation(overrides=overrides), 1, approvers=["ada"])
+    def judged(override=None, approvers=("ada",), **weights):
+        overrides = {} if override is None else {"momentum": override}
+        event = signed(ring_paths, allocation(overrides=overrides, **weights), 1, approvers=approvers)
         return gate.refusal(event, two, time.time_ns(), held)
 
-    assert judged(momentum=Override(weight=0.0, until_ns=100)) == ""
-    assert judged(momentum=Override(weight=0.05, until_ns=100)) == ""
+    assert judged(Override(weight=0.0, until_ns=100)) == ""
+    assert judged(Override(weight=0.0, until_ns=100), [TOURNAMENT], momentum=0.21) == ""  # beneath it a round decides
     assert "gives momentum more" in judged()
-    assert "gives momentum more" in judged(momentum=Override(weight=0.0, until_ns=99))
+    assert "gives momentum more" in judged(Override(weight=0.05, until_ns=100))  # nor in small steps
+    assert "gives momentum more" in judged(Override(weight=0.0, until_ns=99))
 
 
 def test_an_allocations_signature_is_for_its_version_and_request_and_does_not_age(judge_allocation, ring_paths):

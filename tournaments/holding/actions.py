@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import os
 import secrets
 import time
@@ -29,17 +30,18 @@ from tournaments.evolution.selectors import challengers, parameters_in_force
 from tournaments.holding import entries
 from tournaments.journaled import Sealing, events_of
 from tournaments.market import Market
-from tournaments.models import RulesVersion, TournamentRound
+from tournaments.models import TournamentRound
 from tournaments.record import Allocated, RoundRecord
 from tournaments.rounds import STEPS, TERMINAL, Round, Voided, advance, new_round
 from tournaments.rules import Rules
 from tournaments.sealing import Sealed, TransportKey, competition_key
 from tournaments.season import Memory
-from tournaments.selectors import allocation_in_force, allocation_of, earlier_records, rules_of
+from tournaments.selectors import allocation_in_force, allocation_of, earlier_records, rules_at
 from tournaments.station import RequestError, RoundRequest, occurrence_of
 from tournaments.stress.policies import Entrant
 
 COMPETITION = "competition"
+log = logging.getLogger(__name__)
 SECOND_NS = 1_000_000_000
 Load = Callable[[RoundRequest], Market]
 """Reads the market that a request names; raises ValueError with one sentence where it cannot."""
@@ -83,6 +85,16 @@ def hold(
         if told is not None:
             told(row, problem)
     return True
+
+
+def settle_due(rows: Iterable[TournamentRound], *, load: Load) -> None:
+    """Settle rounds whose session the bars hold by now: a bar that came late, or a file that was away, is there."""
+    for row in rows:
+        try:
+            for step, _ in _driven(row, load).steps():
+                log.info("round %s: %s", row.round_id, step)
+        except (ValueError, OSError) as error:
+            log.warning("round %s cannot be settled: %s", row.round_id, error)
 
 
 @dataclass
@@ -152,11 +164,11 @@ def _driven(
     row: TournamentRound, load: Load, deploy: Deploy | None = None, clock: Callable[[], int] | None = None
 ) -> Driven:
     request = msgspec.json.decode(row.request, type=RoundRequest)
-    rules = _rules_at(row)
+    rules = rules_at(row.rules_version)
     market = load(request)
     costs = load_settings(settings.DATA.settings if settings.DATA.settings.exists() else None).costs
     newcomers = challengers(before_ns=request.as_of_ns, station_bars=row.station_bars)
-    held = parameters_in_force()
+    held = parameters_in_force() if request.parameters is None else request.parameters
     strategies = (Entrant(each.name, each, parameter_array(each, held.get(each.name, {}))) for each in STRATEGIES)
     entrants = (*strategies, *newcomers)
     memory = memory_of(earlier_records(before_ns=request.as_of_ns, station_bars=row.station_bars))
@@ -213,11 +225,6 @@ def _sealing() -> Sealing:
         raise RequestError("the station has no competition key; make one with `manage.py keys create`")
     pem = private_file(settings.DATA, COMPETITION, current.key).read_bytes()
     return Sealing(competition_key(pem), lambda: secrets.token_bytes(32))
-
-
-def _rules_at(row: TournamentRound) -> Rules:
-    version = RulesVersion.objects.filter(version=row.rules_version).first()
-    return msgspec.structs.replace(Rules(), version=row.rules_version) if version is None else rules_of(version)
 
 
 def _void(row: TournamentRound, reason: str) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from controlroom.pages.allocation.now import Station
 from controlroom.pages.formats import NEW_YORK, SPACE, duration, plain, show
 from controlroom.pages.tournaments.shown import percent
-from engine.allocation import MOST_AUTOMATIC, ROUNDING, Allocation, Override, added, fault
+from engine.allocation import MOST_AUTOMATIC, Allocation, Override, added, fault, large
 
 OVERRIDE, END, DEPLOY = "override", "end", "deploy"
 FIELDS = {
@@ -98,12 +98,14 @@ def review(act: str, typed: Mapping[str, str], station: Station) -> Review:
 def _override(typed: Mapping[str, str], station: Station) -> Review:
     name, share, until = typed["strategy"], weight(typed["weight"]), until_ns(typed["until"])
     now_ns, before, title = station.now_ns or 0, _held(station), station.agents[typed["strategy"]].title
+    if until <= now_ns:
+        raise AskedError(f"until = {typed['until'][:40]!r} is past; the market's time is {_instant(now_ns)}")
     running = {**before.overrides, name: Override(weight=share, until_ns=until)}
     given = msgspec.structs.replace(before, version=before.version + 1, overrides=running)
-    if problem := fault(given, list(given.weights), before.version, now_ns):
+    if problem := fault(given, list(given.weights), before.version):
         raise AskedError(problem)
     used, back = station.in_use[name], given.weights.get(name, 0.0)
-    more = added(given, before, station.now_ns or 0).get(name, 0.0)
+    who = _who(given, before, now_ns, name)
     freed = "; what it no longer uses is cash" if share < used else "; it is taken from cash, nobody else changes"
     return Review(
         act=OVERRIDE, title=f"Hold {title} at {percent(share, 2)} of the capital",
@@ -111,7 +113,7 @@ def _override(typed: Mapping[str, str], station: Station) -> Review:
         consequence=(
             f"{title} uses {percent(used, 2)} now and would use {percent(share, 2)}{freed}. It ends by itself in "
             f"{duration((until - now_ns) / 1e6)} of the market's time, {_instant(until)}; then {title} goes back to "
-            f"{percent(back, 2)}, or to what a round has decided by then. {_who(more)}"
+            f"{percent(back, 2)}, or to what a round has decided by then. {who}"
         ),
         button=f"Hold {title} at {percent(share, 2)} of the {_account(station)}", typed=typed,
     )  # fmt: skip
@@ -124,10 +126,10 @@ def _end(typed: Mapping[str, str], station: Station) -> Review:
     rest = {other: each for other, each in before.overrides.items() if other != name}
     given = msgspec.structs.replace(before, version=before.version + 1, overrides=rest)
     used, back = station.in_use[name], given.weights.get(name, 0.0)
-    more = added(given, before, station.now_ns or 0).get(name, 0.0)
+    who = _who(given, before, station.now_ns or 0, name)
     return Review(
         act=END, title=f"End the override of {title}", scope=f"strategy {name} of the {_account(station)}",
-        consequence=f"{title} uses {percent(used, 2)} now and goes back to {percent(back, 2)}. {_who(more)}",
+        consequence=f"{title} uses {percent(used, 2)} now and goes back to {percent(back, 2)}. {who}",
         button=f"End the override of {title} in the {_account(station)}", typed=typed,
     )  # fmt: skip
 
@@ -158,15 +160,14 @@ def _held(station: Station) -> Allocation:
     return msgspec.convert(held, Allocation)
 
 
-def _who(more: float) -> str:
-    most = f"{plain(MOST_AUTOMATIC * 100, 0)}{SPACE}%"
-    if more > MOST_AUTOMATIC + ROUNDING:
-        return f"That may give it {percent(more, 2)} of the capital more, beyond {most}: a second person must approve."
-    return (
-        f"At most {percent(more, 2)} more, within {most}: the worker is told at once."
-        if more
-        else ("It gives nothing more: the worker is told at once.")
-    )
+def _who(given: Allocation, before: Allocation, now_ns: int, name: str) -> str:
+    most, more = f"{plain(MOST_AUTOMATIC * 100, 0)}{SPACE}%", added(given, before, now_ns).get(name, 0.0)
+    if name in large(given, before, now_ns, by_round=False):
+        why = "it is overridden already" if more <= MOST_AUTOMATIC else f"beyond {most}"
+        return f"That may give it {percent(more, 2)} of the capital more, {why}: a second person must approve."
+    if not more:
+        return "It gives nothing more: the worker is told at once."
+    return f"At most {percent(more, 2)} more, within {most}: the worker is told at once."
 
 
 def _account(station: Station) -> str:
