@@ -76,13 +76,13 @@ def begin(data_dir, *arguments):
     return Running(data_dir, port, process)
 
 
-def finish(data_dir, *arguments, disturb=None):
+def finish(data_dir, *arguments, disturb=None, patience_s=270):
     """Run the station to its end, disturbed by ``disturb(running)``, and return what came of it."""
     running = begin(data_dir, *arguments)
     try:
         if disturb is not None:
             disturb(running)
-        code = running.process.wait(timeout=270)
+        code = running.process.wait(timeout=patience_s)
     finally:
         if running.process.poll() is None:
             running.process.terminate()

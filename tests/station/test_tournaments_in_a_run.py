@@ -9,7 +9,8 @@ from events.codec import decode_payload
 from tests.operator.test_tournament_command import written
 from tests.station.stations import assert_nothing_twice, assert_the_record_gives_itself, finish, kills, restarts
 
-pytestmark = pytest.mark.station
+pytestmark = [pytest.mark.station, pytest.mark.timeout(900)]
+PATIENCE_S = 800.0  # the first round of a version of the code compiles its simulator
 SYMBOLS = ("SPY", "MSFT", "JPM")
 SESSIONS = 65
 
@@ -23,7 +24,7 @@ def feed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(feed, folder):
-    return finish(folder / "tournaments", *feed)
+    return finish(folder / "tournaments", *feed, patience_s=PATIENCE_S)
 
 
 def told(run, kind):
@@ -63,7 +64,7 @@ def test_the_record_gives_the_run_again(undisturbed, short_dir):
 def test_killed_processes_change_no_round_no_weight_and_no_order(undisturbed, feed, short_dir):
     groups = (("worker", "celery"), ("worker", "relay", "celery"))
     disturb = kills(20261128, undisturbed.result["bars"], *groups)
-    disturbed = finish(short_dir / "killed", *feed, disturb=disturb)
+    disturbed = finish(short_dir / "killed", *feed, disturb=disturb, patience_s=PATIENCE_S)
     assert restarts(disturbed) == Counter(name for group in groups for name in group)
     assert disturbed.same() == undisturbed.same()
     assert allocations(disturbed) == allocations(undisturbed)
