@@ -44,9 +44,9 @@ class Allocation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         left = {name: each for name, each in self.overrides.items() if each.until_ns > now_ns}
         return msgspec.structs.replace(self, overrides=left)
 
-    def ends(self, now_ns: int) -> int | None:
-        """Return when the next override ends, None where none runs."""
-        return min((each.until_ns for each in self.overrides.values() if each.until_ns > now_ns), default=None)
+    def ends(self) -> int | None:
+        """Return when the first of its overrides ends, None where it has none."""
+        return min((each.until_ns for each in self.overrides.values()), default=None)
 
 
 def fault(given: Allocation, strategies: Collection[str], version: int) -> str:

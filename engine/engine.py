@@ -26,7 +26,7 @@ from engine.output import Output, say
 from engine.parents import Parent
 from engine.rounds import Rounds
 from engine.snapshot import pack, unpack
-from engine.state import State, lay_weights, new_state
+from engine.state import State, new_state, weigh
 from engine.steps import contradicts, fill_and_mark, select, size_and_decide, take_targets, value
 from engine.terms import terms_of
 from engine.vetoes import Vetoes
@@ -93,18 +93,19 @@ class Engine:
 
     def due(self, before_ns: int) -> int | None:
         """Return the next instant of the due table that is not after ``before_ns``: call ``on_timer`` with it first."""
-        held = self.state.allocation
-        instants = (
+        held, first = self.state.allocation, None
+        for instant in (
             self.clock.next_instant(), self.opinions.next_instant(), self.financing.next_instant(self.state),
-            self.rounds.next_instant(self.state), None if held is None else held.ends(0),
-        )  # fmt: skip
-        first = min((instant for instant in instants if instant is not None), default=None)
+            self.rounds.next_instant(self.state), None if held is None else held.ends(),
+        ):  # fmt: skip
+            if instant is not None and (first is None or instant < first):
+                first = instant
         return first if first is not None and first <= before_ns else None
 
     def on_timer(self, event: TimerEvent) -> list[Output]:
         """Let begin and end what is due at an instant."""
         self._renew_opinions(event.instant_ns)
-        self._weigh(event.instant_ns)
+        weigh(self.state, event.instant_ns)
         charged = self.financing.advance(self.state, event.instant_ns)
         outcomes = int(self.state.strategies["outcomes"].sum())
         oldest = self.state.configuration.settings.limits.covariance_max_age_sessions
@@ -485,16 +486,6 @@ class Engine:
         self.clock.universe = state.universe
         self._scratch()
         self._lay_covariance()
-
-    def _weigh(self, now_ns: int) -> None:
-        """Let an override that ends give way."""
-        held = self.state.allocation
-        if held is None:
-            return
-        running = {name: each for name, each in held.overrides.items() if each.until_ns > now_ns}
-        if len(running) < len(held.overrides):
-            self.state.allocation = msgspec.structs.replace(held, overrides=running)
-            lay_weights(self.state, now_ns)
 
     def settings_changed(self) -> None:
         """Let opinions act under the settings and instruments in force now."""

@@ -37,7 +37,7 @@ class Rounds:
 
     def next_instant(self, state: State) -> int | None:
         """Return when the next round opens or can be settled; None where nothing is scheduled."""
-        opens = self._opens(state)
+        opens = None if state.configuration.tournaments is None else self._opens(state)  # asked at every slice
         if not self.kept.closes:
             return opens
         closes = min(self.kept.closes.values())
@@ -61,7 +61,7 @@ class Rounds:
         schedule, seen_ns = _schedule(state), self.kept.seen_ns
         if schedule is None or not seen_ns:
             return None
-        if self._coming[0] is not schedule or self._coming[1] != seen_ns:  # asked at every slice
+        if self._coming[0] is not schedule or self._coming[1] != seen_ns:
             coming = upcoming(schedule, seen_ns)
             self._coming = (schedule, seen_ns, coming.opens_ns if coming is not None else None)
         return self._coming[2]

@@ -204,6 +204,15 @@ def lay_weights(state: State, now_ns: int) -> None:
         row["weight"] = weights.get(name, 0.0)
 
 
+def weigh(state: State, now_ns: int) -> None:
+    """Let overrides that end by an instant give way to the allocation's weights."""
+    held = state.allocation
+    left = None if held is None else held.running(now_ns)
+    if held is not None and left is not None and len(left.overrides) < len(held.overrides):
+        state.allocation = left
+        lay_weights(state, now_ns)
+
+
 def fee_row(costs: Costs, instrument: Instrument) -> tuple[int, int, int, int]:
     """Return an instrument's fee schedule: taker's and maker's parts per million, micro-units a unit, and at least."""
     fee = next((each for each in costs.fees if each.holds_for(instrument)), Fee(taker_bps=costs.fee_bps))

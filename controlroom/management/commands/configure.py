@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from audit.errors import AuditError
 from controlroom.access.operators import held_configuration
 from controlroom.access.signature import signer
-from engine.configuration import Configuration, SettingsError, Source, Tournaments, load_settings
+from engine.configuration import Configuration, Settings, SettingsError, Source, Tournaments, load_settings
 from market.instruments import Instrument
 from risk.actions import create_configuration
 from tournaments.evolution.selectors import promoted_parameters
@@ -57,19 +57,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=2) from error
 
         held = held_configuration()
-        if held is not None:  # people change limits and operators in the control room: a start changes neither
-            if held.settings.limits != limits.limits:
-                self.stdout.write(
-                    f"limits: the database's version {held.version} holds, not {paths.settings.name}; change them "
-                    "under Limits"
-                )
-            for section in HELD:
-                if getattr(held.settings, section) != getattr(limits, section):
-                    self.stdout.write(f"{section}: version {held.version} holds, not {paths.settings.name}")
-            limits = msgspec.structs.replace(
-                limits, limits=held.settings.limits, strategies=self._promoted(limits.strategies),
-                **{name: getattr(held.settings, name) for name in HELD},
-            )  # fmt: skip
+        limits = limits if held is None else self._kept(held, limits)
         operators = held.operators if held is not None else options["operators"]
 
         wanted = Configuration(
@@ -93,6 +81,21 @@ class Command(BaseCommand):
             reason=reason[:500], sign=sign,
         )  # fmt: skip
         self.stdout.write(f"configuration {made.version}")
+
+    def _kept(self, held: Configuration, given: Settings) -> Settings:
+        """Return the file's settings with what people change in the control room alone as the database has it."""
+        name = settings.DATA.settings.name
+        if held.settings.limits != given.limits:
+            self.stdout.write(
+                f"limits: the database's version {held.version} holds, not {name}; change them under Limits"
+            )
+        for section in HELD:
+            if getattr(held.settings, section) != getattr(given, section):
+                self.stdout.write(f"{section}: version {held.version} holds, not {name}")
+        return msgspec.structs.replace(
+            given, limits=held.settings.limits, strategies=self._promoted(given.strategies),
+            **{section: getattr(held.settings, section) for section in HELD},
+        )  # fmt: skip
 
     def _promoted(self, filed: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
         """Return the file's parameters, but those that people have promoted a variant over."""
