@@ -72,6 +72,7 @@ class Loop:
         self._lost = False
         self._gap = False
         self._waiting_since = 0.0
+        self._resumed_ns = 0  # when the last job was answered for which market input had to wait
         self._arrivals = Arrivals()
         self._viewed_seq = -2
         self._due = dict.fromkeys(("view", "second", "control"), 0.0)
@@ -165,7 +166,10 @@ class Loop:
             told = f"{model.name} {model.version} of {model.occurrence[:64]!r}: {why}"
             self.core.alert("FORGED_MODEL", told)
             return
+        waited = self._waits()
         self.core.apply(event)
+        if waited and not self._waits():
+            self._resumed_ns = self._clock.utc_ns()
         self._configured()
 
     def _forged(self, event: ControlEvent) -> str:
@@ -215,7 +219,8 @@ class Loop:
                 return
 
     def _apply(self, incoming: Incoming) -> None:
-        self.core.apply(incoming.event, incoming.sent_ns)
+        # a slice that had to wait for a job has its order's time counted from the answer: until then time stood still
+        self.core.apply(incoming.event, incoming.sent_ns and max(incoming.sent_ns, self._resumed_ns))
         market = incoming.event.payload
         if isinstance(market, MarketSlice):
             self._arrivals.last_ns = incoming.sent_ns or self._clock.utc_ns()
