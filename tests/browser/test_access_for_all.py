@@ -32,6 +32,15 @@ def violations(page: Page) -> str:
     return found.generate_report() if found.violations_count else ""
 
 
+def fits(page: Page) -> None:
+    """See that nothing lies sideways of a page at the three widths, nor within what scrolls in it."""
+    for width in (1280, 1366, 1920):
+        page.set_viewport_size({"width": width, "height": 720})
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") == 0
+        inside = "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1).length"
+        assert (width, page.evaluate(inside)) == (width, 0)
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("path", PAGES)
 def test_axe_finds_nothing(context: BrowserContext, stage: Stage, path: str, theme: str) -> None:

@@ -11,7 +11,7 @@ from pyotp import TOTP
 from tests.browser import scripted
 from tests.browser.conftest import Trouble
 from tests.browser.stage import PASSWORD, SECRET, Stage
-from tests.browser.test_access_for_all import themed, violations
+from tests.browser.test_access_for_all import fits, themed, violations
 
 pytestmark = pytest.mark.browser
 USED = "used.json"
@@ -61,11 +61,7 @@ def test_all_of_it_can_be_read(context: BrowserContext, stored: Stage, path: str
     page.goto(f"{stored.url}{path}")
     expect(page.locator("body")).to_have_attribute("data-link", "live")
     expect(page.locator(".drawn .scatterlayer").first).to_be_visible()
-    for width in (1280, 1366, 1920):
-        page.set_viewport_size({"width": width, "height": 720})
-        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") == 0
-        inside = "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1).length"
-        assert (width, page.evaluate(inside)) == (width, 0)
+    fits(page)
     assert violations(page) == ""
 
 

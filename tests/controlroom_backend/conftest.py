@@ -1,5 +1,6 @@
 """A data directory, real Valkey servers and people for the control room's tests."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from django.contrib.auth.models import Group
 from audit.files import write_file
 from audit.keys import create_missing
 from controlroom.access.models import User
+from controlroom.access.permissions import TOURNAMENT_ADMINISTRATOR
+from events.actions import Lease
 from events.embedded import probe, valkey_command
 from events.paths import DataPaths
 from tests.postgresql import FOLDER, database
@@ -167,3 +170,24 @@ def person(db, paths) -> Callable[..., object]:
         return user
 
     return make
+
+
+@pytest.fixture
+def no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases of rounds without a heartbeat: it is a thread, from which a test's open transaction hides the job."""
+    from controlroom.jobs import rounds  # noqa: PLC0415 - few tests of this folder hold a round
+    from tournaments.holding import actions as holding  # noqa: PLC0415
+
+    for module in (holding, rounds):
+        monkeypatch.setattr(module, "kept_lease", lambda **_: contextlib.nullcontext(Lease()))
+
+
+@pytest.fixture
+def administrator(db: None, paths: DataPaths, person: Callable[..., User]) -> User:
+    """A tournament administrator who has put rules in force that are small enough for a test."""
+    from tournaments import actions  # noqa: PLC0415 - as above
+
+    boss = person(TOURNAMENT_ADMINISTRATOR)
+    actions.draft_rules(changes={"stress_paths": 20, "stress_symbols": 2}, reason="small for a test", actor=boss)
+    actions.activate_rules(version=1, reason="small for a test", actor=boss)
+    return boss

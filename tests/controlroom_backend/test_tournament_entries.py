@@ -1,13 +1,11 @@
 """Sealed entries in the database: what is not the one that came is refused, and no crash leaves a key behind."""
 
 import base64
-import contextlib
 
 import msgspec
 import pytest
 
-from controlroom.access.permissions import TOURNAMENT_ADMINISTRATOR
-from events.actions import Lease, LeaseLostError, claim_job
+from events.actions import LeaseLostError, claim_job
 from events.models import Job, Outbox
 from tests.pages.rounds import SUNDAY_NS, market
 from tournaments import actions, keeping
@@ -20,21 +18,12 @@ from tournaments.selectors import record_of
 from tournaments.station import RoundRequest
 
 REQUEST = RoundRequest(bars=["/bars.parquet"], as_of_ns=SUNDAY_NS)
-FAST = {"stress_paths": 20, "stress_symbols": 2}
-
-
-@pytest.fixture(autouse=True)
-def lease(monkeypatch):
-    """No heartbeat: it is a thread of its own, from which a test's open transaction hides the job."""
-    monkeypatch.setattr(holding, "kept_lease", lambda **_: contextlib.nullcontext(Lease()))
+pytestmark = pytest.mark.usefixtures("no_heartbeat")
 
 
 @pytest.fixture
-def asked(db, paths, person):
-    boss = person(TOURNAMENT_ADMINISTRATOR)
-    actions.draft_rules(changes=FAST, reason="small for a test", actor=boss)
-    actions.activate_rules(version=1, reason="small for a test", actor=boss)
-    row, job = actions.ask_round(request=REQUEST, reason="by hand", actor=boss)
+def asked(administrator):
+    row, job = actions.ask_round(request=REQUEST, reason="by hand", actor=administrator)
     return row, claim_job(job_id=job.id, owner="me")
 
 

@@ -1,13 +1,11 @@
 """Rounds on a station: held by a job, sealed until they are revealed, resumed after a crash, told once."""
 
-import contextlib
-
 import msgspec
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from controlroom.access.permissions import STRATEGY_DEVELOPER, TOURNAMENT_ADMINISTRATOR
-from events.actions import Lease, LeaseLostError, claim_job
+from controlroom.access.permissions import STRATEGY_DEVELOPER
+from events.actions import LeaseLostError, claim_job
 from events.codec import decode_payload
 from events.models import Job, Outbox
 from market.calendars import DAY_NS
@@ -21,21 +19,7 @@ from tournaments.selectors import active_rules, record_of, round_of
 from tournaments.station import RequestError, RoundRequest
 
 REQUEST = RoundRequest(bars=["/bars.parquet"], as_of_ns=SUNDAY_NS)
-FAST = {"stress_paths": 20, "stress_symbols": 2}
-
-
-@pytest.fixture(autouse=True)
-def lease(monkeypatch):
-    """No heartbeat: it is a thread of its own, from which a test's open transaction hides the job."""
-    monkeypatch.setattr(holding, "kept_lease", lambda **_: contextlib.nullcontext(Lease()))
-
-
-@pytest.fixture
-def administrator(db, paths, person):
-    boss = person(TOURNAMENT_ADMINISTRATOR)
-    actions.draft_rules(changes=FAST, reason="small for a test", actor=boss)
-    actions.activate_rules(version=1, reason="small for a test", actor=boss)
-    return boss
+pytestmark = pytest.mark.usefixtures("no_heartbeat")
 
 
 def asked(request=REQUEST):
@@ -248,7 +232,7 @@ def test_an_unsettled_round_waits_for_its_session(administrator):
 def test_who_is_no_administrator_changes_no_rules_and_runs_nothing(db, paths, person):
     developer = person(STRATEGY_DEVELOPER)
     with pytest.raises(PermissionDenied):
-        actions.draft_rules(changes=FAST, reason="why not", actor=developer)
+        actions.draft_rules(changes={"stress_paths": 20}, reason="why not", actor=developer)
     with pytest.raises(PermissionDenied):
         actions.activate_rules(version=1, reason="why not", actor=developer)
     with pytest.raises(PermissionDenied):

@@ -1,6 +1,5 @@
 """Rounds by the clock: named by the engine or found by the tick, opened once, told to the worker, or missed."""
 
-import contextlib
 import json
 from dataclasses import replace
 
@@ -15,7 +14,6 @@ from controlroom.jobs.station_market import read_station, station_market
 from controlroom.relay.incoming import handle
 from engine.allocation import Allocation
 from engine.configuration import Configuration, Source, Tournaments, load_settings
-from events.actions import Lease
 from events.bus import Entry
 from events.codec import encode_payload, envelope
 from events.journal import JournalWriter
@@ -28,24 +26,17 @@ from risk.actions import create_configuration
 from risk.models import ConfigurationVersion
 from tests.tournaments.seasons import days
 from tournaments import actions
-from tournaments.holding import actions as holding
 from tournaments.models import AllocationVersion, RulesVersion, TournamentRound
 from tournaments.rules import Rules, canonical_json, fingerprint, schedule_of
 from tournaments.selectors import allocation_in_force, record_of
 
 FAST = Rules(version=1, stress_paths=20, stress_symbols=2)
 SYMBOLS = ("AAA", "BBB", "CCC")
+pytestmark = pytest.mark.usefixtures("no_heartbeat")
 
 
 def at(text, zone="America/New_York"):
     return pd.Timestamp(text, tz=zone).value
-
-
-@pytest.fixture(autouse=True)
-def lease(monkeypatch):
-    """No heartbeat: it is a thread of its own, from which a test's open transaction hides the job."""
-    for module in (holding, rounds):
-        monkeypatch.setattr(module, "kept_lease", lambda **_: contextlib.nullcontext(Lease()))
 
 
 def configured(*, waits=True, weights=None):

@@ -16,8 +16,10 @@ from controlroom.access.models import User
 from controlroom.access.permissions import STRATEGY_DEVELOPER, TOURNAMENT_ADMINISTRATOR
 from controlroom.live import source
 from controlroom.pages import store
+from controlroom.pages.tournaments import evolution, season, simulator
 from events import bus
 from events.embedded import valkey_command
+from events.models import Job
 from events.paths import DataPaths
 from events.streams import WORKER_SNAPSHOT
 from tests.browser import recorded, scripted
@@ -106,3 +108,20 @@ def developer(person: Callable[..., User], station: Any) -> Client:
 def templates_folder() -> Path:
     """Where the pages' templates lie."""
     return Path(__file__).resolve().parents[2] / "templates"
+
+
+@pytest.fixture
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Jobs of tournaments that were rung for."""
+    heard: list[Job] = []
+    for module in (season, simulator, evolution):
+        monkeypatch.setattr(module, "ring", heard.append)
+    return heard
+
+
+@pytest.fixture
+def bars(tmp_path: Path) -> Path:
+    """A file that is there; nobody reads it here."""
+    made = tmp_path / "daily.parquet"
+    made.write_bytes(b"PAR1")
+    return made

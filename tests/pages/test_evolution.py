@@ -42,22 +42,6 @@ Status = Trial.Status
 
 
 @pytest.fixture
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
-    """Jobs that were rung for."""
-    heard: list[Job] = []
-    monkeypatch.setattr(evolution, "ring", heard.append)
-    return heard
-
-
-@pytest.fixture
-def bars(tmp_path: Path) -> Path:
-    """A file that is there; nobody reads it here."""
-    made = tmp_path / "daily.parquet"
-    made.write_bytes(b"PAR1")
-    return made
-
-
-@pytest.fixture
 def two(person: Callable[..., User], station: Any) -> list[User]:
     """Two people of the oversight group, old enough to approve, on a station with two operators and its keys."""
     station.publish(scripted.view())

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from controlroom.access.models import User
-from controlroom.pages.tournaments import simulator, stress_paths
+from controlroom.pages.tournaments import stress_paths
 from controlroom.pages.tournaments.simulator import left_ms
 from events.models import Job, Outbox
 from tests.pages import rounds
@@ -24,22 +24,6 @@ from tournaments.stress.marks import StressPath
 
 pytestmark = pytest.mark.django_db
 URL, RUN = "/tournaments/simulator", "/tournaments/simulator/run"
-
-
-@pytest.fixture
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
-    """Jobs that were rung for."""
-    heard: list[Job] = []
-    monkeypatch.setattr(simulator, "ring", heard.append)
-    return heard
-
-
-@pytest.fixture
-def bars(tmp_path: Path) -> Path:
-    """A file that is there; nobody reads it here."""
-    made = tmp_path / "daily.parquet"
-    made.write_bytes(b"PAR1")
-    return made
 
 
 @pytest.fixture(scope="module")

@@ -38,22 +38,6 @@ def record() -> RoundRecord:
     return rounds.held()[0]
 
 
-@pytest.fixture
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
-    """Jobs that were rung for."""
-    heard: list[Job] = []
-    monkeypatch.setattr(season, "ring", heard.append)
-    return heard
-
-
-@pytest.fixture
-def bars(tmp_path: Path) -> Path:
-    """A file that is there; nobody reads it here."""
-    made = tmp_path / "daily.parquet"
-    made.write_bytes(b"PAR1")
-    return made
-
-
 def request_form(file: Path, **change: str) -> dict[str, str]:
     given = {"bars": f"{file}\n", "as_of": "2019-01-06T07:30:00Z", "symbols": "AAPL, MSFT", "seed": "7"}
     return given | {"capital": "1000000", "name": "", "reason": "a first look"} | change
