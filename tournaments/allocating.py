@@ -1,6 +1,7 @@
 """Step 7 of a round: from scores, settled rounds and drawdowns to the capital of each entrant."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +10,8 @@ from agents.brains.port import Prediction
 from tournaments.allocation import hedge
 from tournaments.allocation.base import base_shares
 from tournaments.allocation.decide import Decision, PoolStages, Weights, Wishes, decide
-from tournaments.allocation.diversity import diversity_factors, look_alikes
-from tournaments.allocation.drawdown import DrawdownLimits, Standing, drawdown, review
+from tournaments.allocation.diversity import diversity_factors, innovation_bonus, look_alikes
+from tournaments.allocation.drawdown import DrawdownLimits, Standing, drawdown, readmit, review
 from tournaments.allocation.evidence import log_evidence, pool_fraction
 from tournaments.allocation.limits import AllocationLimits
 from tournaments.allocation.regret import deployed_regret
@@ -33,7 +34,10 @@ def allocate(
     settled: Sequence[RoundRecord],
     *,
     rules: Rules,
+    as_of_ns: int,
     start: Mapping[str, float] | None = None,
+    readmitted: Mapping[str, str] | None = None,
+    novelty: Mapping[str, float] | None = None,
 ) -> Allocated:
     """Return the weights from the next bar on.
 
@@ -45,11 +49,17 @@ def allocate(
     before : the allocation in force; None before the first.
     start : the weights in use before the first, brought down to 90 % alike; None shares that equally.
     settled : rounds that were settled before this one, oldest first.
+    as_of_ns : the round's instant, UTC nanoseconds.
+    readmitted : benched strategies that people let in again, and who did.
+    novelty : of each agent whose approach has changed, 0 to 1 (``tournaments.novelty``); others have none.
     """
     agents = [row.agent for row in scores]
     held = _held(before, agents, start)
     total = held.base + held.competitive
-    standing = {name: _standing(before, name, books[name], float(total[k]), rules) for k, name in enumerate(agents)}
+    known = _known(before, readmitted or {}, as_of_ns)
+    standing = {
+        name: _standing(known.get(name), books[name], float(total[k]), rules, as_of_ns) for k, name in enumerate(agents)
+    }
     benched = np.array([standing[name].status == "benched" for name in agents])
     awake = np.array([name in entries for name in agents])
     losses = _losses(settled, agents)
@@ -57,7 +67,7 @@ def allocate(
     state = hedge.start(len(agents)) if run is None else run.state
     log_e = _log_evidence(settled)
     alike = look_alikes(_signals([*settled], entries, agents), awake)
-    pull = rules.diversity_adjustment
+    pull, new = rules.diversity_adjustment, dict(novelty or {})
     wishes = Wishes(
         base=base_shares(
             *_ratios(scores), present=~benched, by_sharpe=rules.base_performance, head_start=rules.sharpe_offset
@@ -65,6 +75,9 @@ def allocate(
         hedge=hedge.weights(state, awake & ~benched),
         pool=_pool(log_e, rules),
         factors=1.0 - pull * (1.0 - diversity_factors(alike, awake)),
+        bonus=innovation_bonus(
+            [row.contribution for row in scores], [new.get(name, 0.0) for name in agents], rules.innovation_bonus
+        ),
     )
     decision = decide(
         held, wishes, benched=benched, ceilings=[standing[name].ceiling for name in agents], limits=_limits(rules)
@@ -73,7 +86,7 @@ def allocate(
     return _allocated(
         agents, held, decision, pool=wishes.pool, evidence=log_e, diversity_index=alike.index,
         raw_regret=hedge.regret(state), regret_bound=hedge.regret_bound(state), deployed_regret=deployed,
-        settled_rounds=len(settled), standing={**({} if before is None else before.standing), **standing},
+        settled_rounds=len(settled), standing={**known, **standing}, novelty=new,
     )  # fmt: skip
 
 
@@ -91,14 +104,30 @@ def _held(before: Allocated | None, agents: Sequence[str], start: Mapping[str, f
     )
 
 
-def _standing(before: Allocated | None, name: str, book: UnitBook, weight: float, rules: Rules) -> Standing:
-    new = Standing(counted_from=max(len(book.returns) - rules.scoring_window, 0))  # the drawdown that its score shows
-    known = new if before is None else before.standing.get(name, new)
+def _known(before: Allocated | None, readmitted: Mapping[str, str], as_of_ns: int) -> dict[str, Standing]:
+    """Return how all stand before the round, those let in again by people among them."""
+    known = {} if before is None else dict(before.standing)
+    for name, person in readmitted.items():
+        if name in known and known[name].status == "benched":
+            known[name] = readmit(known[name], person, as_of_ns)
+    return known
+
+
+def _standing(known: Standing | None, book: UnitBook, weight: float, rules: Rules, as_of_ns: int) -> Standing:
+    held = Standing() if known is None else known
     if not len(book.returns):
-        return known
+        return held
+    if not held.counted_from_ns:
+        held = replace(held, counted_from_ns=_window_begins(book, rules.scoring_window))
     equity = np.append(1.0, np.cumprod(1.0 + book.returns))
+    counted_from = int(np.searchsorted(book.known_ns, held.counted_from_ns, side="right"))
     limits = DrawdownLimits(halve=rules.drawdown_halved, bench=rules.drawdown_benched)
-    return review(known, drawdown(equity, min(known.counted_from, len(equity) - 1)), weight, limits)
+    return review(held, drawdown(equity, counted_from), weight, limits, at_ns=as_of_ns)
+
+
+def _window_begins(book: UnitBook, sessions: int) -> int:
+    """Return the instant before the scoring window: a newcomer's drawdown is the one that its score shows."""
+    return int(book.known_ns[-sessions - 1] if len(book.returns) > sessions else book.known_ns[0] - 1)
 
 
 def _ratios(scores: Sequence[Score]) -> tuple[list[float], list[float]]:

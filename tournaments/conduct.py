@@ -18,6 +18,7 @@ from engine.configuration import Costs
 from tournaments import debate
 from tournaments.allocating import allocate
 from tournaments.market import Market, MarketError, representative, stress_window
+from tournaments.novelty import novelty_of
 from tournaments.record import Allocated, Debate, Opened, RoundRecord, fingerprint
 from tournaments.rounds import Done, Round, StepName, Voided, advance
 from tournaments.rules import Rules
@@ -45,7 +46,8 @@ class Inputs:
     ``capital`` in the instruments' currency. The order of ``entrants`` is nobody's advantage: they are taken by name.
     ``before`` is the allocation in force, before the first ``start`` the weights in use, equal ones where that is None.
     ``settled``, oldest first, and ``precedents`` may hold later ones, which are left out. ``challengers`` are entrants
-    that do all that the others do, but neither count as strategies nor get capital.
+    that do all that the others do, but neither count as strategies nor get capital. ``readmitted`` names benched
+    strategies that people let in again, and who did; ``earlier`` what a changed approach was before, by entrant.
     """
 
     market: Market
@@ -62,6 +64,8 @@ class Inputs:
     brain: Brain = field(default_factory=QuantBrain)
     threads: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
     challengers: frozenset[str] = frozenset()
+    readmitted: Mapping[str, str] = field(default_factory=dict)
+    earlier: Mapping[str, tuple[Entrant, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -261,9 +265,22 @@ class Conductor:
         scores = [row for row in record.scores if row.agent not in given.challengers]
         entries = {name: entry for name, entry in record.revised.items() if name not in given.challengers}
         made = allocate(
-            scores, entries, books, given.before, self._settled(), rules=given.rules, start=given.start,
+            scores, entries, books, given.before, self._settled(), rules=given.rules, as_of_ns=given.as_of_ns,
+            start=given.start, readmitted=given.readmitted, novelty=self._novelty(),
         )  # fmt: skip
         return msgspec.structs.replace(record, allocated=made)
+
+    def _novelty(self) -> dict[str, float]:
+        """Return how new each changed approach is beside what the same entrant's earlier ones say of the same bars."""
+        given, found = self.inputs, {}
+        for name, before in given.earlier.items():
+            named = [replace(each, name=f"{name}/{k}") for k, each in enumerate(before)]
+            told = walked(given.market, named, given.costs, given.rules, as_of_ns=given.as_of_ns)
+            found[name] = novelty_of(
+                self.seen.observations[name], self.seen.forecasts[name], list(told.forecasts.values()),
+                sessions=given.rules.scoring_window, as_of_ns=given.as_of_ns,
+            )  # fmt: skip
+        return found
 
     def _settle(self, record: RoundRecord) -> RoundRecord:
         given, seen = self.inputs, self.seen

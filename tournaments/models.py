@@ -59,6 +59,25 @@ class TournamentRound(models.Model):
         return f"{self.round_id}: {self.state}"
 
 
+class Readmission(models.Model):
+    """People's word that a benched strategy may come back: from the next round on, for this one bench alone."""
+
+    strategy = models.CharField(max_length=64)
+    benched_ns = models.BigIntegerField(help_text="market time of the round that benched it, UTC nanoseconds")
+    people = models.CharField(max_length=320)
+    reason = models.CharField(max_length=500)
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["strategy", "benched_ns"], name="one_readmission_a_bench")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.strategy} let in again by {self.people}"
+
+
 class AllocationVersion(models.Model):
     """Weights that the worker was told, or is to be told once people have approved; immutable but for the answer."""
 

@@ -83,7 +83,10 @@ class Score(Plain, frozen=True):
 
 
 class Allocated(Plain, frozen=True):
-    """Fractions of capital by agent, and which rule bound each; ``evidence`` is ln E, ``automatic`` asks nobody."""
+    """Fractions of capital by agent, and which rule bound each; ``evidence`` is ln E, ``automatic`` asks nobody.
+
+    ``novelty`` of agents whose approach has changed: 0 says what it used to say, 1 nothing of it.
+    """
 
     base_before: dict[str, float]
     competitive_before: dict[str, float]
@@ -103,6 +106,7 @@ class Allocated(Plain, frozen=True):
     settled_rounds: int
     stages: dict[str, dict[str, float]]  # of the competitive weights, as decide.PoolStages
     standing: dict[str, Standing]
+    novelty: dict[str, float] = {}
 
 
 class Settlement(Plain, frozen=True):

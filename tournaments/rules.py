@@ -119,7 +119,7 @@ FIELDS: dict[str, Field] = {
     "rule_by": Field(_AFTER, 1, 1440, "By when the simulator has decided every claim."),
     "score_by": Field(_AFTER, 1, 1440, "By when every entrant has its scores."),
     "allocate_by": Field(_AFTER, 1, 1440, "By when the new allocation is decided."),
-    "settle_by": Field("hours after the close", 1, 720, "How long the outcome's prices are waited for. NOT READ YET."),
+    "settle_by": Field("hours after the close", 1, 720, "How long prices that lack are waited for."),
     "min_strategies": Field("strategies", 2, 64, "Fewer entrants or valid entries make a round void."),
     "claims_per_entry": Field("claims", 3, 20, "Least claims that a challenge makes against an entry."),
     "flat_band": Field("standard deviations", 0.01, 3.0, "A return smaller than this counts as flat."),
@@ -145,12 +145,14 @@ FIELDS: dict[str, Field] = {
     "evidence_full": Field("to one", 2.0, 1e6, "Odds of the evidence process at which the pool is fully open."),
     "agent_cap": Field(_CAPITAL, 0.0, MOST_COMPETITIVE, "Most that one entrant may have of the pool."),
     "pool_move_cap": Field(_CAPITAL, 0.0, MOST_COMPETITIVE, "Most by which an entrant's part may change in a round."),
-    "innovation_bonus": Field("of the entrant's part", 0.0, 0.25, "Bonus of a new approach. NOT READ YET."),
+    "innovation_bonus": Field(
+        "of the entrant's part", 0.0, 0.25, "Most that a new approach with a positive contribution gains."
+    ),
     "diversity_adjustment": Field("of the entrant's part", 0.0, 1.0, "How strongly look-alikes are shrunk."),
     "automatic_limit": Field(
         _CAPITAL, 0.0, MOST_AUTOMATIC, "Largest change of one strategy that needs no approval by people."
     ),
-    "override_days": Field("days", 1, 365, "Longest that an override may last. NOT READ YET: none can be made."),
+    "override_days": Field("days", 1, 365, "Longest that an override may last."),
     "drawdown_halved": Field("of the high-water mark", 0.01, 1.0, "Drawdown beyond which a strategy is halved."),
     "drawdown_benched": Field("of the high-water mark", 0.01, 1.0, "Drawdown beyond which a strategy is benched."),
 }

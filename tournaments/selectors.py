@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import msgspec
 from django.db.models import Q
@@ -12,11 +13,38 @@ from engine.rounds import HOLD, SETTLE
 from events.models import Job
 from risk.models import ConfigurationVersion
 from risk.selectors import current_configuration
-from tournaments.models import AllocationVersion, RulesVersion, TournamentRound
+from tournaments.models import AllocationVersion, Readmission, RulesVersion, TournamentRound
 from tournaments.record import RoundRecord
 from tournaments.rules import Rules
+from tournaments.station import RoundRequest
 
 JOB = "tournament_round"
+ALLOCATED = ("settle", "settled")  # states of a round that has decided weights
+
+
+class _Standing(msgspec.Struct):
+    status: str
+    since_ns: int = 0
+
+
+class _Allocated(msgspec.Struct):
+    standing: dict[str, _Standing]
+
+
+class _Record(msgspec.Struct):
+    """Of a round's record what pages ask often, without its entries and debates."""
+
+    allocated: _Allocated | None = None
+
+
+@dataclass(frozen=True)
+class Benched:
+    """A strategy that its drawdown has benched, the newest round that says so, and who let it in again ("": nobody)."""
+
+    strategy: str
+    since_ns: int
+    round_id: str
+    readmitted_by: str
 
 
 def rules_of(row: RulesVersion) -> Rules:
@@ -76,6 +104,27 @@ def earlier_records(*, before_ns: int, station_bars: bool) -> list[RoundRecord]:
     rows = TournamentRound.objects.filter(as_of_ns__lt=before_ns, station_bars=station_bars)
     rows = rows.exclude(state="void").exclude(record="")
     return [msgspec.json.decode(row.record, type=RoundRecord) for row in rows.order_by("as_of_ns", "id")]
+
+
+def earlier_parameters(*, before_ns: int, since_ns: int) -> list[dict[str, dict[str, float]]]:
+    """Return by what parameters the station's own rounds of a time were held, newest first, as they were opened."""
+    rows = TournamentRound.objects.filter(as_of_ns__lt=before_ns, as_of_ns__gte=since_ns, station_bars=True)
+    told = (msgspec.json.decode(row.request, type=RoundRequest) for row in rows.exclude(state="void").only("request"))
+    return [request.parameters for request in told if request.parameters is not None]
+
+
+def benched() -> dict[str, Benched]:
+    """Return whom the newest of the station's own rounds has benched, those among them that the next one lets in."""
+    row = TournamentRound.objects.filter(station_bars=True, state__in=ALLOCATED).only("round_id", "record").first()
+    left = None if row is None else msgspec.json.decode(row.record, type=_Record).allocated
+    found: dict[str, Benched] = {}
+    if row is None or left is None:
+        return found
+    for name, standing in left.standing.items():
+        if standing.status == "benched":
+            let_in = Readmission.objects.filter(strategy=name, benched_ns=standing.since_ns).first()
+            found[name] = Benched(name, standing.since_ns, row.round_id, "" if let_in is None else let_in.people)
+    return found
 
 
 def round_ids() -> set[str]:

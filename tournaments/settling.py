@@ -44,6 +44,18 @@ def settle(
     )  # fmt: skip
 
 
+def unpriced(record: RoundRecord, market: Market) -> list[str]:
+    """Return the predicted symbols that have no bar in their sessions: halted, or their bars are late."""
+    assert record.opened is not None  # noqa: S101 - a round that settles has opened
+    found = []
+    for k, instrument in enumerate(market.instruments):
+        session = record.round.sessions.get(instrument.calendar)
+        inside = session is not None and market.daily.session_open_ns[:, k] == session.open_ns
+        if instrument.symbol in record.opened.symbols and not (market.daily.bars["present"][:, k] & inside).any():
+            found.append(instrument.symbol)
+    return found
+
+
 def _skill(record: RoundRecord, name: str, classes: Mapping[str, int]) -> float | None:
     told = [each for each in record.revised[name] if each.symbol in classes]
     if not told:

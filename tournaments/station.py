@@ -29,6 +29,7 @@ class RoundRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     name: str = ""  # of a round by hand beside the schedule's
     through_seq: int | None = None  # None: files alone, and no capital follows
     parameters: dict[str, dict[str, float]] | None = None  # by strategy, as they were at the opening; None: in force
+    readmitted: dict[str, str] = {}  # benched strategies that people let in again before the opening, and who did
 
 
 def occurrence_of(request: RoundRequest, rules: Rules) -> Occurrence:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -39,7 +40,20 @@ class Act:
 
 
 ACTS: dict[str, Act] = {}
-"""Acts by name; controlroom/pages/oversight_actions.py fills it."""
+"""Acts by name, as far as the modules of ``HOMES`` are imported; ``act_named`` looks them up."""
+HOMES = (
+    "controlroom.pages.oversight_actions", "controlroom.allocations.actions", "controlroom.allocations.readmission",
+    "controlroom.pages.tournaments.evolution_actions",
+)  # fmt: skip
+"""Modules that put acts into ``ACTS``: imported when one is first asked for, since some bring the tournament along."""
+
+
+def act_named(name: str) -> Act:
+    """Return an act; who approves may be the first in a process to need it."""
+    if name not in ACTS:
+        for module in HOMES:
+            import_module(module)
+    return ACTS[name]
 
 
 def request(*, act: str, target: str, content: Any, reason: str, actor: User, proof: stepup.StepUp | None) -> Approval:
@@ -52,7 +66,7 @@ def request(*, act: str, target: str, content: Any, reason: str, actor: User, pr
     ValidationError
         if the reason is too short or too long.
     """
-    _may(actor, ACTS[act].permission)
+    _may(actor, act_named(act).permission)
     stepup.require(proof, actor)
     reason = checked_reason(reason)
     with transaction.atomic():
@@ -102,7 +116,7 @@ def refuse(*, approval_id: int, actor: User, reason: str) -> Approval:
         found = _open(approval_id)
         if found.requested_by_id != actor.pk:
             _may(actor, "approve")
-            _may(actor, ACTS[found.act].permission)
+            _may(actor, act_named(found.act).permission)
         _end(found, State.REFUSED, reason)
         _tell(found, "refuse", actor)
     return found
@@ -160,7 +174,7 @@ def cooling_until(person: User) -> datetime | None:
 
 def _approve(approval_id: int, actor: User) -> Approval:
     found = _open(approval_id)
-    act = ACTS[found.act]
+    act = act_named(found.act)
     _may(actor, "approve")
     _may(actor, act.permission)
     if (until := cooling_until(actor)) is not None:

@@ -32,9 +32,9 @@ from events.actions import in_turn, put, send_request_again
 from events.actors import STATION
 from events.streams import CONTROL_WORKER
 from events.types import ControlEvent
-from tournaments.models import AllocationVersion, TournamentRound
+from tournaments.models import AllocationVersion
 from tournaments.record import Allocated, RoundRecord
-from tournaments.selectors import active_rules, allocation_in_force, allocation_of, record_of
+from tournaments.selectors import active_rules, allocation_in_force, allocation_of, benched
 from worker.approvals import PURPOSE, TOURNAMENT, sign
 
 DEPLOY, OVERRIDE = "deploy allocation", "override allocation"
@@ -294,12 +294,8 @@ def _kept(before: Allocation, made: Allocated) -> dict[str, Override]:
 
 def _benched(name: str, weight: float | None) -> str:
     """Return why a strategy may not have a weight, "" if it may: nobody but a re-admission undoes a bench."""
-    newest = TournamentRound.objects.filter(station_bars=True).exclude(record="").exclude(state="void").first()
-    record = None if newest is None else record_of(newest)
-    standing = None if record is None or record.allocated is None else record.allocated.standing.get(name)
-    if standing is None or standing.status != "benched" or not weight:
-        return ""
-    return f"{name} is benched for its drawdown since {record.round.round_id if record else 'a round'}; it may have 0"
+    held = benched().get(name) if weight else None
+    return "" if held is None else f"{name} is benched for its drawdown by {held.round_id}; it may have 0"
 
 
 def _hear(view: Mapping[str, Any]) -> None:

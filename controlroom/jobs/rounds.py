@@ -33,7 +33,15 @@ from tournaments.evolution.station import SearchRequest
 from tournaments.market import Market
 from tournaments.models import TournamentRound
 from tournaments.rounds import TERMINAL
-from tournaments.selectors import active_rules, record_of, round_by_id, round_of, rules_at, unsettled_rounds
+from tournaments.selectors import (
+    active_rules,
+    benched,
+    record_of,
+    round_by_id,
+    round_of,
+    rules_at,
+    unsettled_rounds,
+)
 from tournaments.station import RequestError, RoundRequest
 
 NOTHING = b"null"
@@ -117,6 +125,7 @@ def _asked(due: JobDue, names: list[str]) -> tuple[TournamentRound, StationBars,
     request = RoundRequest(
         bars=[], as_of_ns=due.engine_ns, through_seq=due.through_seq, seed=_seed(due.occurrence),
         capital=bars.equity or configuration.settings.account.initial_cash, parameters=parameters_in_force(),
+        readmitted={name: each.readmitted_by for name, each in benched().items() if each.readmitted_by},
     )  # fmt: skip
     return open_scheduled(request=request, occurrence=due.occurrence), bars, configuration
 

@@ -314,7 +314,7 @@ def test_nobody_overrides_a_bench(worker, two):
     made = msgspec.structs.replace(record, allocated=msgspec.structs.replace(record.allocated, standing=standing))
     row = rounds.stored(made)
     TournamentRound.objects.filter(pk=row.pk).update(station_bars=True)
-    with pytest.raises(ValidationError, match="momentum is benched for its drawdown since tournament:XNYS"):
+    with pytest.raises(ValidationError, match="momentum is benched for its drawdown by tournament:XNYS"):
         ask(two[0], 0.1)
 
 

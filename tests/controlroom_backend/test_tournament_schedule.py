@@ -11,117 +11,40 @@ import pytest
 from controlroom.allocations.actions import answered
 from controlroom.jobs import evolution, rounds, schedule
 from controlroom.jobs.station_market import read_station, station_market
-from controlroom.relay.incoming import handle
 from engine.allocation import Allocation
-from engine.configuration import Configuration, Source, Tournaments, load_settings
-from events.bus import Entry
-from events.codec import encode_payload, envelope
-from events.journal import JournalWriter
+from engine.configuration import Configuration
+from events.codec import encode_payload
 from events.models import Job, Outbox
-from events.streams import WORKER_EVENTS
-from events.types import AccountEvent, Bar, CorporateActionEvent, JobDue, MarketSlice
-from market.instruments import instrument_for
+from events.types import CorporateActionEvent, JobDue
 from market.occurrences import latest
-from risk.actions import create_configuration
 from risk.models import ConfigurationVersion
-from tests.tournaments.seasons import days
+from tests.controlroom_backend.scheduled import (
+    FAST,
+    OPENING,
+    at,
+    configured,
+    due,
+    held,
+    journaled,
+    started,
+    words,
+)
 from tournaments import actions
 from tournaments.models import AllocationVersion, RulesVersion, TournamentRound
-from tournaments.rules import Rules, canonical_json, fingerprint, schedule_of
+from tournaments.rules import schedule_of
 from tournaments.selectors import allocation_in_force, record_of
 
-FAST = Rules(version=1, stress_paths=20, stress_symbols=2)
-SYMBOLS = ("AAA", "BBB", "CCC")
 pytestmark = pytest.mark.usefixtures("no_heartbeat")
-
-
-def at(text, zone="America/New_York"):
-    return pd.Timestamp(text, tz=zone).value
-
-
-def configured(*, waits=True, weights=None):
-    settings = load_settings()
-    if weights is not None:
-        settings = msgspec.structs.replace(settings, weights=settings.weights | weights)
-    plain = Configuration(
-        version=1, mode="PAPER", settings=settings, instruments=[instrument_for(name) for name in SYMBOLS],
-        source=Source(feed="replay", label="REPLAY", detail="drawn", interval_s=86_400, waits=waits),
-        tournaments=Tournaments(schedule=schedule_of(FAST)),
-    )  # fmt: skip
-    create_configuration(
-        build=lambda version: msgspec.json.encode(msgspec.structs.replace(plain, version=version)), actor=None,
-        reason="start",
-    )  # fmt: skip
 
 
 @pytest.fixture
 def station(db, paths):
-    """A configured station whose rules are small, on the first of May 2018."""
-    RulesVersion.objects.create(
-        version=1, content=canonical_json(FAST).decode(), sha256=fingerprint(FAST), status="active", author="ada",
-        reason="small", activated_at=pd.Timestamp("2018-05-01", tz="UTC"),
-    )  # fmt: skip
-    configured()
-    return paths
-
-
-def journaled(paths, *, until_ns, count=60):
-    """Write drawn daily bars as the worker's journal has them; return the last sequence that is before an instant."""
-    market, last = days(count, len(SYMBOLS)), -1
-    journal = JournalWriter(paths.journal / "execution", "execution", "run")
-    for row, bars in enumerate(market.daily.bars):
-        close_ns = int(market.daily.now_ns[row])
-        told = [
-            Bar(
-                feed="replay", symbol=name, open_ns=int(market.daily.session_open_ns[row, k]), interval_s=86_400,
-                **{field: float(bars[k][field]) for field in ("open", "high", "low", "close", "volume")},
-                close_ns=close_ns, exchange="XNYS",
-            )
-            for k, name in enumerate(SYMBOLS)
-        ]  # fmt: skip
-        batch = [
-            ("MarketSlice", "replay", MarketSlice(feed="replay", position=f"{row}-0", close_ns=close_ns, bars=told)),
-            ("AccountEvent", "engine", account(close_ns, 900_000.0 + row)),
-        ]
-        made = journal.append([(kind, agent, None, None, encode_payload(each)) for kind, agent, each in batch])
-        if close_ns <= until_ns:
-            last = made[-1]
-    journal.sync()
-    journal.close()
-    return last
-
-
-def account(engine_ns, equity):
-    numbers = dict.fromkeys(("gross", "net", "realised", "unrealised", "drawdown", "day_pnl"), 0.0)
-    return AccountEvent(
-        engine_ns=engine_ns, cash_micro=round(equity * 1e6), fees_micro=0, equity=equity, high_water=equity,
-        strategies={}, units={}, **numbers,
-    )  # fmt: skip
-
-
-OPENING = latest(schedule_of(FAST), at("2018-07-08 02:00"))
-
-
-def due(job, occurrence, at_ns, last, id_=""):
-    told = JobDue(engine_ns=at_ns, job=job, occurrence=occurrence, effective_from_ns=at_ns, through_seq=last, wait=True)
-    message = envelope("JobDue", "engine", told, at_ns, id=id_ or f"worker:{occurrence}")
-    handle(Entry(WORKER_EVENTS, "1-1", message))
-    return Job.objects.get(occurrence=occurrence)
-
-
-def held(paths, last):
-    job = due("tournament", OPENING.key, OPENING.opens_ns, last)
-    assert rounds.scheduled(job_id=job.id, owner="me")
-    return TournamentRound.objects.get(round_id=OPENING.key)
-
-
-def words(stream="control.worker"):
-    return [(row.type, json.loads(row.payload)) for row in Outbox.objects.filter(stream=stream).order_by("id")]
+    return started(paths)
 
 
 def test_a_round_that_the_clock_names_is_held_on_the_journal_and_its_weights_go_to_the_worker(station):
     last = journaled(station, until_ns=OPENING.opens_ns)
-    row = held(station, last)
+    row = held(last)
     record = record_of(row)
     assert (row.state, row.station_bars, row.actor) == ("settle", True, "station")
     assert record.opened.as_of_ns == OPENING.opens_ns
@@ -142,7 +65,7 @@ def test_a_round_that_the_clock_names_is_held_on_the_journal_and_its_weights_go_
 
 def test_nothing_of_it_happens_twice(station):
     last = journaled(station, until_ns=OPENING.opens_ns)
-    held(station, last)
+    held(last)
     before = Outbox.objects.count()
     job = due("tournament", OPENING.key, OPENING.opens_ns, last)
     assert not rounds.scheduled(job_id=job.id, owner="you")
@@ -156,14 +79,14 @@ def test_nothing_of_it_happens_twice(station):
 def test_bars_of_after_the_opening_are_left_out_wherever_the_record_stands(station):
     """A job that is heard of again after a crash names the journal's end."""
     last = journaled(station, until_ns=OPENING.opens_ns)
-    row = held(station, last + 6)
+    row = held(last + 6)
     assert row.state == "settle"
     assert json.loads(row.request)["capital"] == 900_000.0 + last // 2
 
 
 def test_a_round_that_could_not_be_settled_is_when_the_next_one_opens(station):
     last = journaled(station, until_ns=OPENING.opens_ns)
-    row = held(station, last)
+    row = held(last)
     later = latest(schedule_of(FAST), at("2018-07-15 02:00"))
     job = due("tournament", later.key, later.opens_ns, last + 10)
     assert rounds.scheduled(job_id=job.id, owner="me")
@@ -203,7 +126,7 @@ def test_a_fault_that_nobody_expected_is_answered_too(station):
 def test_a_worker_that_names_the_round_again_gets_weights_and_word_again(station):
     """A bus that was emptied had both: the weights come before the word, as the first time."""
     last = journaled(station, until_ns=OPENING.opens_ns)
-    held(station, last)
+    held(last)
     Outbox.objects.filter(stream="control.worker").update(published_at=pd.Timestamp("2018-07-08", tz="UTC"))
     due("tournament", OPENING.key, OPENING.opens_ns, last, id_="again:1")
     waiting = Outbox.objects.filter(stream="control.worker", published_at=None).order_by("id")
@@ -216,7 +139,7 @@ def test_a_worker_that_names_the_round_again_gets_weights_and_word_again(station
 
 def test_what_came_after_the_opening_is_not_read_and_the_round_is_settled_when_it_has_come(station):
     last = journaled(station, until_ns=OPENING.opens_ns)
-    row = held(station, last)
+    row = held(last)
     assert row.state == "settle"
     later = due("tournament", f"settle_tournament:{OPENING.key}", OPENING.session.close_ns + 1, last + 2)
     assert rounds.scheduled(job_id=later.id, owner="me")
@@ -224,6 +147,22 @@ def test_what_came_after_the_opening_is_not_read_and_the_round_is_settled_when_i
     assert row.state == "settled"
     assert words()[-1][1]["occurrence"] == f"settle_tournament:{OPENING.key}"
     assert not Job.objects.filter(name="propose_variants").exists()  # of two months nothing can be judged
+
+
+def test_prices_that_lack_are_waited_for_and_after_the_rules_time_it_is_settled_without_them(station):
+    last = journaled(station, until_ns=OPENING.opens_ns, missing=[(47, 1)])  # BBB is halted in the predicted session
+    row = held(last)
+    settles = due("tournament", f"settle_tournament:{OPENING.key}", OPENING.session.close_ns + 1, last + 2)
+    assert rounds.scheduled(job_id=settles.id, owner="me")
+    row.refresh_from_db()
+    assert row.state == "settle"
+    word = words()[-1][1]
+    assert word["outcome"] == "unchanged"
+    assert word["reason"].startswith("prices of BBB lack in the predicted session; they are waited for until 72 hours")
+    held(last + 10, latest(schedule_of(FAST), at("2018-07-15 02:00")))
+    row.refresh_from_db()
+    assert row.state == "settled"
+    assert set(record_of(row).settlement.returns) == {"AAA", "CCC"}
 
 
 def test_after_a_settlement_variants_are_looked_for_on_the_bars_that_are_there_now(station):
@@ -241,7 +180,7 @@ def test_after_a_settlement_variants_are_looked_for_on_the_bars_that_are_there_n
 
 
 def test_the_workers_answer_is_what_makes_an_allocation_be_in_force(station):
-    held(station, journaled(station, until_ns=OPENING.opens_ns))
+    held(journaled(station, until_ns=OPENING.opens_ns))
     assert allocation_in_force() is None
     answered(request_id="allocate-1", accepted=True, answer="")
     assert allocation_in_force().version == 1
@@ -252,7 +191,7 @@ def test_the_workers_answer_is_what_makes_an_allocation_be_in_force(station):
 
 
 def test_a_refused_allocation_is_none_to_go_on_from(station):
-    held(station, journaled(station, until_ns=OPENING.opens_ns))
+    held(journaled(station, until_ns=OPENING.opens_ns))
     answered(request_id="allocate-1", accepted=False, answer="version = 1 is not above 1")
     row = AllocationVersion.objects.get()
     assert (row.state, row.answer) == ("refused", "version = 1 is not above 1")
@@ -272,7 +211,7 @@ def test_a_job_without_a_round_is_answered_all_the_same(station, job):
 
 def test_a_round_that_cannot_be_held_is_void_answered_and_leaves_the_weights(station):
     last = journaled(station, until_ns=OPENING.opens_ns, count=2)
-    row = held(station, last)
+    row = held(last)
     assert row.state == "void"
     assert row.reason
     [(kind, word)] = words()

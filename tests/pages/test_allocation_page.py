@@ -25,11 +25,11 @@ from tests.browser import scripted
 from tests.browser.scripted import OPEN_NS
 from tests.pages import allocations, rounds
 from tournaments import actions
-from tournaments.models import AllocationVersion
+from tournaments.models import AllocationVersion, Readmission
 from tournaments.rules import Rules, schedule_of
 
 pytestmark = pytest.mark.django_db
-ACTS = ("/allocation/override", "/allocation/end", "/allocation/deploy")
+ACTS = ("/allocation/override", "/allocation/end", "/allocation/deploy", "/allocation/readmit")
 SCRIPT = "<script>alert(1)</script>"
 MOMENTUM = {"strategy": "momentum", "weight": "12", "until": "2019-02-20 16:00", "reason": "its data is late"}
 
@@ -108,7 +108,7 @@ def test_pages_take_no_post_and_few_queries(
 ) -> None:
     for path in ("/allocation/", "/allocation/figures", "/data/allocation"):
         visitor.get(path)
-        with django_assert_max_num_queries(15):
+        with django_assert_max_num_queries(17):
             assert visitor.get(path).status_code == 200
         assert visitor.post(path).status_code == 405
     html = visitor.get("/allocation/").content.decode()
@@ -351,6 +351,24 @@ def test_deployment_of_a_proposed_version_becomes_a_request(overseer: Client, qu
     again = overseer.post("/allocation/deploy", {"version": "15", "reason": "it was looked at"})
     assert again.status_code == 400
     assert "version = 15 is acknowledged; a proposed one can be deployed." in again.content.decode()
+
+
+def test_a_benched_strategy_is_asked_for_and_said_to_be_let_in(overseer: Client, quarter: AllocationVersion) -> None:
+    asked = {"strategy": "bearish", "reason": "its data was wrong"}
+    page = rounds.text_of(overseer.get("/allocation/").content.decode())
+    assert "Let a benched strategy in again Bearish, benched for its drawdown" in page
+    review = rounds.text_of(overseer.get("/allocation/", {"act": "readmit", **asked}).content.decode())
+    assert "tournament:XNYS:week-11 says that Bearish is benched for its drawdown." in review
+    assert "Until then nothing changes." in review
+    wrong = overseer.post("/allocation/readmit", asked | {"strategy": "momentum"})
+    assert wrong.status_code == 400
+    assert "strategy = &#x27;momentum&#x27; is not benched; benched are bearish." in wrong.content.decode()
+    assert overseer.post("/allocation/readmit", asked).headers["Location"] == "/approvals/"
+    assert [each.target for each in Approval.objects.all()] == ["bearish, benched by tournament:XNYS:week-11"]
+    Readmission.objects.create(strategy="bearish", benched_ns=0, people="ada, bob", reason="its data was wrong")
+    html = overseer.get("/allocation/").content.decode()
+    assert "benched, let in again by ada, bob from the next round on" in row_of(html, "Bearish")
+    assert "Let a benched strategy in again" not in html
 
 
 def test_an_override_without_a_worker_is_refused_with_a_sentence(overseer: Client, quarter: AllocationVersion) -> None:

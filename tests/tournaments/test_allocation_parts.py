@@ -1,6 +1,5 @@
 """What stands beside the weekly decision: look-alikes, innovation, drawdown, the charted figures, and bad numbers."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -115,14 +114,14 @@ def test_a_drawdown_halves_then_benches_and_only_a_person_lets_it_in_again():
     benched = drawdown.review(drawdown.Standing(), 0.4, 0.24)
     assert (benched.status, benched.ceiling) == ("benched", 0.0)
     assert drawdown.review(benched, 0.0, 0.0) == benched  # no recovery re-admits
-    back = drawdown.readmit(benched, "ada", now=300)
-    assert (back.status, back.ceiling, back.counted_from, back.readmitted_by) == ("active", 1.0, 300, "ada")
+    back = drawdown.readmit(benched, "ada", at_ns=300)
+    assert (back.status, back.ceiling, back.counted_from_ns, back.readmitted_by) == ("active", 1.0, 300, "ada")
     with pytest.raises(AllocationError, match="person is empty"):
-        drawdown.readmit(benched, " ", now=300)
+        drawdown.readmit(benched, " ", at_ns=300)
     with pytest.raises(AllocationError, match="only a benched"):
-        drawdown.readmit(back, "ada", now=400)
-    with pytest.raises(AllocationError, match="now = 5"):
-        drawdown.readmit(dataclasses.replace(benched, counted_from=10), "ada", now=5)
+        drawdown.readmit(back, "ada", at_ns=400)
+    with pytest.raises(AllocationError, match="at_ns = 5 is before the round of 10"):
+        drawdown.readmit(drawdown.review(drawdown.Standing(), 0.4, 0.24, at_ns=10), "ada", at_ns=5)
 
 
 @settings(derandomize=True, max_examples=100)

@@ -201,6 +201,33 @@ def test_a_benched_strategy_has_no_weight_and_stays_benched_where_it_was_away(he
     assert (back.base["bullish"], back.standing["bullish"].status) == (0.0, "benched")
 
 
+def test_one_that_people_let_in_starts_anew_at_nothing(held):
+    scored, before = held[6], held[-1].allocated
+    weights = {**before.base, "bullish": 0.0}, {**before.competitive, "bullish": 0.0}
+    standing = {**before.standing, "bullish": Standing("benched", 0.0)}
+    benched = msgspec.structs.replace(before, base=weights[0], competitive=weights[1], standing=standing)
+    found = allocated_after(scored, before=benched, readmitted={"bullish": "ada, bob", "momentum": "nobody"})
+    back = found.standing["bullish"]
+    assert (back.status, back.readmitted_by, back.counted_from_ns) == ("active", "ada, bob", OCCURRENCE.opens_ns)
+    assert 0.0 < found.base["bullish"] <= QUICK.base_move_cap + 1e-12
+    assert found.standing["momentum"] == before.standing["momentum"]  # who is not benched is not let in
+
+
+def test_a_high_water_mark_is_an_instant_whatever_history_comes_before_it(held):
+    scored, before = held[6], held[-1].allocated
+    at_ns = int(MARKET.daily.now_ns[40])
+    known = msgspec.structs.replace(before, standing={name: Standing(counted_from_ns=at_ns) for name in before.base})
+    rules = msgspec.structs.replace(QUICK, drawdown_halved=0.01, drawdown_benched=0.01)
+    crashed = days(60, jump=(slice(20, 28), slice(None), -0.2))
+    given = inputs(crashed, rules=rules, before=known)
+    found = step(Conductor(given), driven(given, until=("allocate",))[-1]).allocated
+    assert {each.status for each in found.standing.values()} == {"active"}
+    whole = msgspec.structs.replace(known, standing={})
+    found = step(Conductor(replace(given, before=whole)), driven(given, until=("allocate",))[-1]).allocated
+    assert "benched" in {each.status for each in found.standing.values()}
+    assert scored.round.state == "allocate"
+
+
 def test_a_fall_beyond_the_limit_takes_the_weight_at_once():
     rules = msgspec.structs.replace(QUICK, drawdown_halved=0.01, drawdown_benched=0.01)
     falling = days(60, jump=(slice(36, 44), slice(None), -0.03))
@@ -217,7 +244,7 @@ def test_a_newcomers_fall_counts_within_the_scoring_window_alone():
     record = driven(inputs(falling, rules=rules))[-1]
     for row in record.scores:
         standing = record.allocated.standing[row.agent]
-        assert standing.counted_from > 18
+        assert standing.counted_from_ns > falling.daily.now_ns[18]
         assert standing.status == "active" or row.drawdown > 0.01
 
 

@@ -40,14 +40,16 @@ class DrawdownLimits:
 class Standing:
     """How a strategy stands: ``ceiling`` is the most capital that it may have (decide's ``ceilings``), 1 is no ceiling.
 
-    ``beyond`` counts the rounds since it was halved in which it was still beyond the limit. ``counted_from`` is the
-    first observation of the unit book that counts: one re-admitted starts with a new high-water mark.
+    ``beyond`` counts the rounds since it was halved in which it was still beyond the limit. Returns of the unit book
+    count that were known after ``counted_from_ns``: one re-admitted starts with a new high-water mark. ``since_ns``
+    is the instant of the round that gave it its status; both UTC nanoseconds, 0 where nobody has said.
     """
 
     status: Status = "active"
     ceiling: float = 1.0
     beyond: int = 0
-    counted_from: int = 0
+    counted_from_ns: int = 0
+    since_ns: int = 0
     readmitted_by: str = ""
 
 
@@ -68,7 +70,9 @@ def drawdown(equity: npt.ArrayLike, counted_from: int = 0) -> float:
     return float(max(0.0, 1.0 - counted[-1] / counted.max()))
 
 
-def review(standing: Standing, fallen: float, weight: float, limits: DrawdownLimits | None = None) -> Standing:
+def review(
+    standing: Standing, fallen: float, weight: float, limits: DrawdownLimits | None = None, *, at_ns: int = 0
+) -> Standing:
     """Return the standing after a round.
 
     Parameters
@@ -77,6 +81,7 @@ def review(standing: Standing, fallen: float, weight: float, limits: DrawdownLim
     fallen : drawdown of the unit book now; above 1 where more than all was lost.
     weight : capital that the strategy has, base and competitive together, a fraction of capital.
     limits : the rules'.
+    at_ns : the round's instant, from which a status that it changes holds.
 
     Raises
     ------
@@ -90,29 +95,31 @@ def review(standing: Standing, fallen: float, weight: float, limits: DrawdownLim
         return standing
     beyond = standing.beyond + (standing.status == "halved" and fallen > rules.halve)
     if fallen > rules.bench or beyond >= rules.patience:
-        return replace(standing, status="benched", ceiling=0.0, beyond=0)
+        return replace(standing, status="benched", ceiling=0.0, beyond=0, since_ns=at_ns)
     if standing.status == "active":
-        return replace(standing, status="halved", ceiling=weight / 2.0) if fallen > rules.halve else standing
+        if fallen <= rules.halve:
+            return standing
+        return replace(standing, status="halved", ceiling=weight / 2.0, since_ns=at_ns)
     if fallen <= rules.recovered * rules.halve:
-        return replace(standing, status="active", ceiling=1.0, beyond=0)
+        return replace(standing, status="active", ceiling=1.0, beyond=0, since_ns=at_ns)
     return replace(standing, beyond=beyond)
 
 
-def readmit(standing: Standing, person: str, now: int) -> Standing:
+def readmit(standing: Standing, person: str, at_ns: int) -> Standing:
     """Return the standing of a benched strategy that ``person`` lets in again; nothing else ever does.
 
-    ``now`` is the unit book's observation from which its high-water mark starts anew. It comes back at a weight of 0
-    and rises by the move limits.
+    ``at_ns`` is the instant of the round that lets it in, from which its high-water mark starts anew. It comes back
+    at a weight of 0 and rises by the move limits.
 
     Raises
     ------
     AllocationError
-        if it is not benched, no person is named, or ``now`` is before the observations that count already.
+        if it is not benched, no person is named, or ``at_ns`` is before the round that benched it.
     """
     if standing.status != "benched":
         raise AllocationError(f"status = {standing.status} cannot be re-admitted; only a benched strategy can")
     if not person.strip():
         raise AllocationError("person is empty; a re-admission needs the name of who decided it")
-    if now < standing.counted_from:
-        raise AllocationError(f"now = {now} is before {standing.counted_from}, from which on the book counts already")
-    return Standing(counted_from=now, readmitted_by=person)
+    if at_ns < standing.since_ns:
+        raise AllocationError(f"at_ns = {at_ns} is before the round of {standing.since_ns} that benched it")
+    return Standing(counted_from_ns=at_ns, since_ns=at_ns, readmitted_by=person)

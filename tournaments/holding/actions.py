@@ -28,6 +28,7 @@ from tournaments.actions import REASON_LIMIT, tell
 from tournaments.conduct import Conductor, Inputs, walked
 from tournaments.evolution.selectors import challengers, parameters_in_force
 from tournaments.holding import entries
+from tournaments.holding.approaches import earlier_entrants
 from tournaments.journaled import Sealing, events_of
 from tournaments.market import Market
 from tournaments.models import TournamentRound
@@ -37,6 +38,7 @@ from tournaments.rules import Rules
 from tournaments.sealing import Sealed, TransportKey, competition_key
 from tournaments.season import Memory
 from tournaments.selectors import allocation_in_force, allocation_of, earlier_records, rules_at
+from tournaments.settling import unpriced
 from tournaments.station import RequestError, RoundRequest, occurrence_of
 from tournaments.stress.policies import Entrant
 
@@ -111,12 +113,30 @@ class Driven:
     clock: Callable[[], int] | None = None
 
     def steps(self) -> Iterator[tuple[str, int]]:
-        """Do all that can be done now; yield each step with the share of the round that it brings it to."""
+        """Do all that can be done now; yield each step with the share of the round that it brings it to.
+
+        Raises
+        ------
+        RequestError
+            naming the symbols whose prices are waited for.
+        """
         while (state := self.record.round.state) not in TERMINAL:
             if state == "settle" and self.last_ns < self.record.round.settles_ns:
                 break  # the predicted session is to come
+            if state == "settle":
+                self._wait_for_prices()
             self._step(_instant(self.record.round) if self.clock is None else self.clock())
             yield state, 100 * len(self.record.round.results) // len(STEPS)
+
+    def _wait_for_prices(self) -> None:
+        """Refuse to settle while a price may still come; to a file that somebody chose nothing comes any more."""
+        lacking = unpriced(self.record, self.conductor.inputs.market) if self.row.station_bars else []
+        if lacking and self.last_ns < self.record.round.deadlines_ns["settle"]:
+            hours = rules_at(self.row.rules_version).settle_by
+            raise RequestError(
+                f"prices of {', '.join(lacking)} lack in the predicted session; they are waited for until {hours} "
+                "hours after its close, then the round is settled without them"
+            )
 
     def _step(self, at_ns: int) -> None:
         name = self.record.round.state
@@ -178,7 +198,8 @@ def _driven(
         market=market, entrants=entrants, rules=rules, costs=costs, capital=request.capital, seed=request.seed,
         as_of_ns=request.as_of_ns, before=before, start=start, settled=tuple(memory.settled),
         precedents=memory.precedents, threads=min(os.cpu_count() or 1, 8),
-        challengers=frozenset(each.name for each in newcomers),
+        challengers=frozenset(each.name for each in newcomers), readmitted=request.readmitted,
+        earlier=earlier_entrants(request, rules, held) if row.station_bars else {},
     )  # fmt: skip
     seen = walked(market, entrants, costs, rules, as_of_ns=max(last_ns, request.as_of_ns))
     record = _resumed(row, request, rules, market)

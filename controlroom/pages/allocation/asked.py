@@ -1,4 +1,4 @@
-"""What a person asks for: an override, the end of one, or the deployment of a proposed version; and what it would do.
+"""What a person asks for: an override, the end of one, a proposed version or a benched strategy; and what it would do.
 
 A review is a page of its own address and changes nothing; its button sends the same words to the action.
 """
@@ -16,9 +16,10 @@ from controlroom.pages.formats import NEW_YORK, SPACE, duration, plain, show
 from controlroom.pages.tournaments.shown import percent
 from engine.allocation import MOST_AUTOMATIC, Allocation, Override, added, fault, large
 
-OVERRIDE, END, DEPLOY = "override", "end", "deploy"
+OVERRIDE, END, DEPLOY, READMIT = "override", "end", "deploy", "readmit"
 FIELDS = {
     OVERRIDE: ("strategy", "weight", "until", "reason"), END: ("strategy", "reason"), DEPLOY: ("version", "reason"),
+    READMIT: ("strategy", "reason"),
 }  # fmt: skip
 LONGEST = 500
 
@@ -92,7 +93,7 @@ def review(act: str, typed: Mapping[str, str], station: Station) -> Review:
     if typed["strategy"] not in station.in_use:
         names = ", ".join(station.in_use) or "none: the worker has not said any"
         raise AskedError(f"strategy = {typed['strategy'][:40]!r} is none; there are {names}")
-    return _override(typed, station) if act == OVERRIDE else _end(typed, station)
+    return {OVERRIDE: _override, END: _end, READMIT: _readmission}[act](typed, station)
 
 
 def _override(typed: Mapping[str, str], station: Station) -> Review:
@@ -149,6 +150,24 @@ def _deployment(typed: Mapping[str, str], station: Station) -> Review:
         scope=f"all strategies of the {_account(station)}",
         consequence=f"If a second person approves it: {changes}. Until then nothing changes.",
         button=f"Ask for version {number} in the {_account(station)}", typed=typed,
+    )  # fmt: skip
+
+
+def _readmission(typed: Mapping[str, str], station: Station) -> Review:
+    name, title = typed["strategy"], station.agents[typed["strategy"]].title
+    held = station.benched.get(name)
+    if held is None:
+        raise AskedError(f"strategy = {name} is not benched; benched are {', '.join(station.benched) or 'none'}")
+    if held.readmitted_by:
+        raise AskedError(f"{name} is let in again by {held.readmitted_by} already, from the next round on")
+    return Review(
+        act=READMIT, title=f"Ask that {title} is let in again", scope=f"strategy {name} of the {_account(station)}",
+        consequence=(
+            f"{held.round_id} says that {title} is benched for its drawdown. If a second person approves it, the next "
+            "round on the station's own bars lets it in: with a new high-water mark, from no capital, and no faster "
+            "than the rules' weekly moves. Until then nothing changes."
+        ),
+        button=f"Ask for {title} in the {_account(station)}", typed=typed,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from controlroom.pages.allocation.past import Decided
     from tournaments.models import AllocationVersion
     from tournaments.rules import Rules
+    from tournaments.selectors import Benched
 
 SAME = 1e-9
 BOUND = {
@@ -28,7 +29,8 @@ NORMAL = "normal"
 class Station:
     """What the page knows of now: ``rows`` newest first, ``running`` the row in force, ``settings`` the weights else.
 
-    ``settings`` is None before the first configuration, ``configuration`` its version in the database.
+    ``settings`` is None before the first configuration, ``configuration`` its version in the database. ``benched`` are
+    those that the newest of the station's own rounds has benched.
     """
 
     view: Mapping[str, Any]
@@ -36,6 +38,7 @@ class Station:
     running: "AllocationVersion | None"
     settings: Mapping[str, float] | None
     configuration: int | None
+    benched: Mapping[str, "Benched"] = field(default_factory=dict)
 
     @property
     def now_ns(self) -> int | None:
@@ -156,7 +159,9 @@ def _row(  # noqa: PLR0917 - one caller
         if standing is not None and standing.status != "active":
             row["state"] = standing.status
             most = f", at most {percent(standing.ceiling, 2)}" if standing.status == "halved" else ""
-            row["standing"] = f"{standing.status}{most}"
+            let_in = station.benched[name].readmitted_by if name in station.benched else ""
+            back = f", let in again by {let_in} from the next round on" if let_in else ""
+            row["standing"] = f"{standing.status}{most}{back}"
     return row
 
 

@@ -85,7 +85,7 @@ def history(request: HttpRequest) -> JsonResponse:
 @allow_inline_styles
 @require_http_methods(["GET", "POST"])
 def act(request: HttpRequest, name: str) -> HttpResponse:
-    """Do what was reviewed: `override`, `end` or `deploy`; what is wrong is a sentence beside the review."""
+    """Do what was reviewed: an act of `asked.FIELDS`; what is wrong is a sentence beside the review."""
     if request.method == "GET" or name not in asked.FIELDS:
         return redirect("allocation")
     typed = asked.typed_in(request.POST, name)
@@ -108,9 +108,11 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _done(name: str, typed: dict[str, str], actor: User, proof: stepup.StepUp | None) -> "AllocationVersion | Approval":
-    from controlroom.allocations import actions  # noqa: PLC0415 - the package's docstring says why
+    from controlroom.allocations import actions, readmission  # noqa: PLC0415 - the package's docstring says why
 
     common: dict[str, Any] = {"reason": typed["reason"], "actor": actor, "proof": proof}
+    if name == asked.READMIT:
+        return readmission.ask_readmission(strategy=typed["strategy"], **common)
     if name == asked.DEPLOY:
         return actions.ask_deployment(version=asked.version(typed["version"]), **common)
     if name == asked.END:
@@ -133,6 +135,10 @@ def _page(request: HttpRequest, name: str = "", typed: dict[str, str] | None = N
         "review": review, "problem": problem, "wrong": name, "typed": typed or {}, "agents": station.agents,
         "overridden": [row for row in stored["table"]["rows"] if row["override"]],
         "proposed": [row for row in station.rows if row.state == "proposed"],
+        "benched": [
+            station.agents[name] for name, each in station.benched.items()
+            if name in station.agents and not each.readmitted_by
+        ],
         "engine_ms": None if station.now_ns is None else station.now_ns // 1_000_000,
     }  # fmt: skip
     response = station_page(
@@ -153,6 +159,7 @@ def _station(snapshot: Snapshot) -> Station:
     return Station(
         view=snapshot.view or {}, rows=selectors.allocations(VERSIONS), running=selectors.allocation_in_force(),
         settings=None if held is None else held.settings.weights, configuration=None if held is None else held.version,
+        benched=selectors.benched(),
     )  # fmt: skip
 
 
@@ -202,5 +209,6 @@ def _digest(station: Station) -> str:
         newest_change(), [(row.version, row.state, row.answer) for row in station.rows],
         station.running and station.running.version, station.in_use, station.configuration,
         station.view.get("configuration"), station.view.get("allocation"), (station.now_ns or 0) // 60_000_000_000,
+        sorted((each.strategy, each.readmitted_by) for each in station.benched.values()),
     ]  # fmt: skip
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]

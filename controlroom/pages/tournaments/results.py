@@ -65,6 +65,7 @@ def allocation(record: "RoundRecord", agents: Mapping[str, Agent]) -> dict[str, 
         "cash_change": change(made.cash - max(0.0, cash_before)), "pool": percent(made.pool, 1),
         "evidence": signed(made.evidence, 2, arrow=False), "change": percent(made.change, 2),
         "automatic": made.automatic, "diversity": plain(made.diversity_index, 2),
+        "novelty": [(name, plain(new, 2)) for name, new in sorted(made.novelty.items())],
         "raw_regret": plain(made.raw_regret, 4), "bound": plain(made.regret_bound, 4),
         "deployed_regret": plain(made.deployed_regret, 4), "settled": made.settled_rounds,
     }  # fmt: skip
