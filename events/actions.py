@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -180,14 +180,21 @@ def kept_lease(*, job_id: int, owner: str, every_s: float = HEARTBEAT_S) -> Iter
 
     def beat() -> None:
         try:
+            lease.stop_wanted = heartbeat_job(job_id=job_id, owner=owner, phase=lease.phase, percent=lease.percent)
+        except DatabaseError as error:  # a lease lasts several beats: the next one may reach the database again
+            log.warning("no heartbeat of job %s: %s", job_id, error)
+            connection.close()
+
+    def keep() -> None:
+        try:
             while not ended.wait(every_s):
-                lease.stop_wanted = heartbeat_job(job_id=job_id, owner=owner, phase=lease.phase, percent=lease.percent)
+                beat()
         except LeaseLostError:
             log.warning("the lease of job %s was lost", job_id)
         finally:
             connection.close()
 
-    thread = threading.Thread(target=beat, name=f"heartbeat-{job_id}", daemon=True)
+    thread = threading.Thread(target=keep, name=f"heartbeat-{job_id}", daemon=True)
     thread.start()
     try:
         yield lease

@@ -1,12 +1,13 @@
 """Outbox rows keep their promises, jobs are done once, configurations are versions."""
 
+import threading
 from datetime import timedelta
 
 import msgspec
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -87,6 +88,27 @@ def test_a_heartbeat_keeps_the_lease_and_shows_the_progress(db):
     job.refresh_from_db()
     assert (job.phase, job.percent) == ("reading", 40)
     assert job.lease_until > timezone.now() + timedelta(seconds=10)
+
+
+@NO_TRANSACTION
+def test_a_database_that_is_away_for_a_moment_costs_nobody_the_lease(paths, monkeypatch):
+    job, _ = actions.create_job(name="refit", occurrence="1", request="{}")
+    actions.claim_job(job_id=job.id, owner="a")
+    beaten, real, away = threading.Event(), actions.heartbeat_job, iter([True])
+
+    def beat(**given):
+        if next(away, False):
+            raise OperationalError("the database is locked")
+        wanted = real(**given)
+        beaten.set()
+        return wanted
+
+    monkeypatch.setattr(actions, "heartbeat_job", beat)
+    with actions.kept_lease(job_id=job.id, owner="a", every_s=0.02) as lease:
+        lease.phase = "reading"
+        assert beaten.wait(20)
+    job.refresh_from_db()
+    assert job.phase == "reading"
 
 
 def test_jobs_of_one_name_are_done_in_the_order_they_were_asked_for(db):
