@@ -121,3 +121,20 @@ def test_an_override_is_reviewed_after_password_and_code_and_refused_without_a_w
     review.get_by_role("button", name="Hold Bullish at 12.00\u202f% of the PAPER account").click()
     expect(page.get_by_role("alert").filter(has_text="Not changed")).to_contain_text("The worker does not answer")
     expect(form.get_by_label("Weight")).to_have_value("12")
+
+
+def test_a_benched_strategy_is_asked_for_by_its_form_and_waits_for_a_second_person(page: Page, stored: Stage) -> None:
+    page.goto(f"{stored.url}/allocation/")
+    form = page.locator("#override form").filter(has_text="Bearish, benched for its drawdown")
+    form.get_by_label("Reason to let Bearish in again").fill("its data was wrong")
+    form.get_by_role("button", name="Review Bearish").click()
+    if "step-up" in page.url:
+        page.fill("[name=password]", PASSWORD)
+        page.fill("[name=code]", TOTP(SECRET).now())
+        page.locator("main button[type=submit]").click()
+    review = page.locator("#review")
+    expect(review).to_contain_text("Ask that Bearish is let in again?")
+    review.get_by_role("button", name="Ask for Bearish in the PAPER account").click()
+    expect(page).to_have_url(f"{stored.url}/approvals/")
+    waiting = page.get_by_role("row").filter(has_text="re-admit strategy").first
+    expect(waiting).to_contain_text("bearish, benched by tournament:XNYS:week-11")

@@ -360,6 +360,9 @@ def test_a_benched_strategy_is_asked_for_and_said_to_be_let_in(overseer: Client,
     review = rounds.text_of(overseer.get("/allocation/", {"act": "readmit", **asked}).content.decode())
     assert "tournament:XNYS:week-11 says that Bearish is benched for its drawdown." in review
     assert "Until then nothing changes." in review
+    assert (
+        'name="reason" value="" size="40"' in overseer.get("/allocation/", {"act": "readmit", **asked}).content.decode()
+    )
     wrong = overseer.post("/allocation/readmit", asked | {"strategy": "momentum"})
     assert wrong.status_code == 400
     assert "strategy = &#x27;momentum&#x27; is not benched; benched are bearish." in wrong.content.decode()

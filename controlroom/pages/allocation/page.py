@@ -132,7 +132,8 @@ def _page(request: HttpRequest, name: str = "", typed: dict[str, str] | None = N
             problem = f"{error}."
     stored = _stored(request, station, read[0])
     context = stored | {
-        "review": review, "problem": problem, "wrong": name, "typed": typed or {}, "agents": station.agents,
+        "review": review, "problem": problem, "wrong": name, "agents": station.agents,
+        "typed": typed if typed is not None and name == asked.OVERRIDE else {},
         "overridden": [row for row in stored["table"]["rows"] if row["override"]],
         "proposed": [row for row in station.rows if row.state == "proposed"],
         "benched": [
