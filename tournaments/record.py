@@ -113,7 +113,8 @@ class Settlement(Plain, frozen=True):
     """What came true: each symbol's return and class (0 down, 1 flat, 2 up), and each agent's mean skill (None: none).
 
     ``difference`` is the ensemble's mean ranked probability score less climatology's, better above 0, ``floor`` the
-    least that it could have been; ``returns_of`` each unit book's return of the session.
+    least that it could have been; ``returns_of`` each unit book's return of the session, ``gross_of`` its mean gross
+    exposure by its capital (none in rounds that were settled before it was kept).
     """
 
     settled_ns: int
@@ -123,6 +124,7 @@ class Settlement(Plain, frozen=True):
     difference: float
     floor: float
     returns_of: dict[str, float]
+    gross_of: dict[str, float] = {}
 
 
 class RoundRecord(Plain, frozen=True):

@@ -34,13 +34,15 @@ def settle(
     skills = {name: _skill(record, name, classes) for name in record.revised}
     difference, floor = _ensemble(record, classes)
     closes_ns = min(record.round.sessions[each.calendar].close_ns for each in market.instruments)
-    earned = {}
+    earned, gross = {}, {}
     for name, book in books.items():
         mine = (book.known_ns >= closes_ns) & (book.known_ns <= record.round.settles_ns)
         earned[name] = float(book.returns[mine].sum())
+        if mine.any():
+            gross[name] = float(book.gross[mine].mean())
     return Settlement(
         settled_ns=record.round.settles_ns, returns=returns, classes=classes, skill=skills, difference=difference,
-        floor=floor, returns_of=earned,
+        floor=floor, returns_of=earned, gross_of=gross,
     )  # fmt: skip
 
 

@@ -274,6 +274,7 @@ def test_the_settlement_is_of_the_predicted_session_with_the_frozen_sigma(held):
         assert record.settlement.classes[name] == (1 if abs(came) < band else 2 if came > 0 else 0)
     seen = Conductor(inputs(as_of_ns=session.close_ns)).seen
     assert record.settlement.returns_of == {name: book.returns[-1] for name, book in seen.books.items()}
+    assert record.settlement.gross_of == {name: book.gross[-1] for name, book in seen.books.items()}
 
 
 def test_parameters_count_by_entrant():
