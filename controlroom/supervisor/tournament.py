@@ -19,6 +19,7 @@ from events.commandline import help_or_refusal
 if TYPE_CHECKING:
     from tournaments.record import RoundRecord
     from tournaments.rules import Rules
+    from tournaments.scores.clustered import Estimate
     from tournaments.season import Season
     from tournaments.simulation import Simulated
 
@@ -250,7 +251,7 @@ def _error(value: float | None, digits: int) -> str:
 
 
 def _simulate(given: Namespace) -> int:
-    from tournaments.simulation import check, simulate  # noqa: PLC0415 - help compiles nothing
+    from tournaments.simulation import check, paired, simulate  # noqa: PLC0415 - help compiles nothing
 
     versions, found = _rules(given), []
     for rules in versions:
@@ -262,11 +263,28 @@ def _simulate(given: Namespace) -> int:
         found.append(msgspec.structs.replace(held, seconds=perf_counter() - began))
     if given.json:
         told = [msgspec.to_builtins(each) for each in found]
-        sys.stdout.write(json.dumps(told[0] if len(told) == 1 else {"rules": told}) + "\n")
+        between = [
+            {name: {"mean": each.mean, "error": each.error} for name, each in paired(found[0], other).items()}
+            for other in found[1:]
+        ]
+        both = {"rules": told, "first_less_each_other": between}
+        sys.stdout.write(json.dumps(told[0] if len(told) == 1 else both) + "\n")
         return 0
     for each in found:
         sys.stdout.write("\n".join(_simulated(each)) + "\n")
+    for other in found[1:]:
+        sys.stdout.write("\n".join(_between(found[0], other, paired(found[0], other))) + "\n")
     return 0
+
+
+def _between(one: "Simulated", other: "Simulated", told: "Mapping[str, Estimate]") -> list[str]:
+    names = f"rules {one.rules_version} ({one.rules_sha256[:8]}) less {other.rules_version} ({other.rules_sha256[:8]})"
+    if not told:
+        return [f"{names}: no pairs, for their schedules give the histories other rounds"]
+    return [
+        f"{names}, history by history; SIMULATED:",
+        *(f"  {name:<20}{each.mean:>+12.6f} +- {_error(each.error, 6)}" for name, each in told.items()),
+    ]
 
 
 def _simulated(found: "Simulated") -> list[str]:

@@ -144,6 +144,8 @@ def test_what_was_found_stands_side_by_side_with_errors_and_says_simulated(
     assert f"{found.regret:.5f}" in result
     assert f"{none.regret_bound:.5f}" in result
     assert "saw the same histories" in result
+    assert "A less B, paired" in result
+    assert "competitive delta" in result
     assert 'data-under-way="false"' in html
     assert not re.search(r"\sstyle=|<style|\son[a-z]+=|<script(?![^>]*\b(src|type=\"application/json\"))", html)
 

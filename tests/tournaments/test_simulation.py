@@ -16,7 +16,7 @@ from tests.agents.quant_brain_histories import daily
 from tournaments.market import Market
 from tournaments.rules import Rules
 from tournaments.season import Season
-from tournaments.simulation import SimulationError, Trials, simulate
+from tournaments.simulation import SimulationError, Trials, paired, simulate
 from tournaments.simulation.histories import SESSIONS, SYMBOLS, blocks, resampled, source
 from tournaments.simulation.honesty import binomial_error, evidence, identical, planted
 from tournaments.simulation.inputs import entrants
@@ -102,6 +102,28 @@ def test_a_smaller_pool_changes_no_winner(simulated):
     assert found.wins == simulated.wins
     assert found.identical == simulated.identical
     assert (found.rules_version, found.rules_sha256) != (simulated.rules_version, simulated.rules_sha256)
+
+
+def test_two_versions_are_compared_history_by_history(simulated):
+    same = paired(simulated, simulated)
+    assert {(each.mean, each.error) for each in same.values()} == {(0.0, 0.0)}
+    assert [each.rounds for each in simulated.by_history] == [5, 1]
+    won = np.array([each.won for each in simulated.by_history])
+    assert dict(zip(simulated.wins, [5, 1] @ won, strict=True)) == pytest.approx(simulated.wins)
+    moved = tuple(
+        msgspec.structs.replace(each, delta=each.delta + change)
+        for each, change in zip(simulated.by_history, (0.01, 0.03), strict=True)
+    )
+    told = paired(msgspec.structs.replace(simulated, by_history=moved), simulated)
+    assert list(told) == ["bearish", "momentum", "first_is_best", "regret", "diversity", "delta"]
+    assert (told["delta"].mean, told["delta"].error) == (pytest.approx(0.02), pytest.approx(0.01))
+
+
+def test_without_pairs_nothing_is_compared(simulated):
+    old = msgspec.structs.replace(simulated, by_history=())  # as an earlier version kept it
+    assert paired(simulated, old) == paired(old, simulated) == {}
+    others = msgspec.structs.replace(simulated, wins={"momentum": 3.0, "bullish": 3.0})
+    assert paired(simulated, others) == {}
 
 
 @pytest.mark.parametrize(

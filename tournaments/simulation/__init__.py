@@ -2,6 +2,7 @@
 
 from tournaments.simulation.honesty import Evidence, Identical, Planted
 from tournaments.simulation.inputs import MOST_AGENTS, MOST_ITERATIONS, SimulationError, Trials, check
+from tournaments.simulation.paired import paired
 from tournaments.simulation.whole import Kept, Simulated, simulate
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "SimulationError",
     "Trials",
     "check",
+    "paired",
     "simulate",
 ]

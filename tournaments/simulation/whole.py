@@ -3,7 +3,7 @@
 No clock is read here: who asks puts in the seconds.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from market.occurrences import between
 from tournaments.allocation import hedge
+from tournaments.allocation.metrics import competitive_delta
 from tournaments.market import Market
 from tournaments.record import RoundRecord
 from tournaments.rounds import new_round
@@ -42,6 +43,7 @@ from tournaments.simulation.inputs import (
     entrants,
     silent,
 )
+from tournaments.simulation.paired import OfHistory
 
 ROUNDS_A_HISTORY = 5
 WARM_UP = 40  # sessions before a history's first round
@@ -54,7 +56,9 @@ class Simulated(Plain, frozen=True):
     up to ``rounds``; ``wins_error`` the standard error of each agent's share: clustered by history, since rounds of one
     share their past, and at least binomial; None with one history; ``first_is_best`` the mean reported probability;
     ``regret`` and ``regret_bound`` of AdaHedge's raw weights, losses a round over histories of at most five rounds;
-    ``diversity`` the mean diversity index. ``seconds`` is 0 unless who asked measured it.
+    ``diversity`` the mean diversity index; ``delta`` the competitive delta a round, a fraction of the capital, with its
+    error clustered by history; ``by_history`` the same by history, for ``paired``. ``seconds`` is 0 unless who asked
+    measured it.
 
     Of synthetic agents, by the same scoring: ``false_winner_rate`` of four identical agents with its binomial error,
     and more in ``identical``, ``planted`` and ``evidence``.
@@ -77,6 +81,9 @@ class Simulated(Plain, frozen=True):
     planted: Planted
     evidence: Evidence
     seconds: float = 0.0
+    delta: float | None = None  # so are those that an older station kept
+    delta_error: float | None = None
+    by_history: tuple[OfHistory, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,8 @@ class Kept(Plain, frozen=True):
     """All that the sums need of one history, in JSON's own types.
 
     By settled round: ``won`` each agent's share of the win, ``lost`` its loss (None where it slept), ``sure`` the
-    reported probability that the first is best, ``diversity`` the index; ``void``: rounds that were.
+    reported probability that the first is best, ``diversity`` the index, ``delta`` what the pool earned beyond the same
+    capital by base weights, a fraction of the capital; ``void``: rounds that were.
     """
 
     won: list[list[float]]
@@ -99,6 +107,7 @@ class Kept(Plain, frozen=True):
     sure: list[float]
     diversity: list[float]
     void: int
+    delta: tuple[float, ...] = ()
 
 
 def simulate(
@@ -189,8 +198,18 @@ def _kept(history: History, names: list[str]) -> Kept:
         won=[_winners(record, names) for record in settled], lost=[_losses(record, names) for record in settled],
         sure=[record.first_is_best for record in settled if record.first_is_best is not None],
         diversity=[record.allocated.diversity_index for record in settled if record.allocated is not None],
-        void=history.void,
+        delta=_deltas(settled, names), void=history.void,
     )  # fmt: skip
+
+
+def _deltas(settled: tuple[RoundRecord, ...], names: list[str]) -> tuple[float, ...]:
+    done = [(each.allocated, each.settlement) for each in settled if each.allocated and each.settlement]
+    if not done:
+        return ()
+    base = [[made.base.get(name, 0.0) for name in names] for made, _ in done]
+    fast = [[made.competitive.get(name, 0.0) for name in names] for made, _ in done]
+    returns = [[came.returns_of[name] for name in names] for _, came in done]
+    return tuple(float(each) for each in competitive_delta(base, fast, returns).delta)
 
 
 def _told(kept: list[Kept], names: list[str]) -> dict[str, Any]:
@@ -200,6 +219,7 @@ def _told(kept: list[Kept], names: list[str]) -> dict[str, Any]:
     won = np.array([row for each in kept for row in each.won])
     history = np.repeat(np.arange(len(kept)), rounds_each)
     lost = [hedge.run(np.array(each.lost, dtype=np.float64)).state for each in kept if each.lost]
+    delta = clustered_mean([value for each in kept for value in each.delta], _of_history(kept))
     return {
         "rounds": len(won),
         "void": void,
@@ -210,7 +230,29 @@ def _told(kept: list[Kept], names: list[str]) -> dict[str, Any]:
         "regret": sum(map(hedge.regret, lost)) / len(won),
         "regret_bound": sum(map(hedge.regret_bound, lost)) / len(won),
         "diversity": float(np.mean([index for each in kept for index in each.diversity])),
+        "delta": delta.mean if delta.items else None,
+        "delta_error": delta.error,
+        "by_history": tuple(_means(each, len(names)) for each in kept),
     }
+
+
+def _of_history(kept: list[Kept]) -> list[int]:
+    return [number for number, each in enumerate(kept) for _ in each.delta]
+
+
+def _means(kept: Kept, agents: int) -> OfHistory:
+    count = len(kept.won)
+    if not count:
+        return OfHistory(rounds=0, won=[0.0] * agents, sure=0.0, regret=0.0, diversity=0.0, delta=0.0)
+    run = hedge.run(np.array(kept.lost, dtype=np.float64)).state
+    return OfHistory(
+        rounds=count, won=np.mean(kept.won, axis=0).tolist(), sure=_mean(kept.sure), regret=hedge.regret(run) / count,
+        diversity=_mean(kept.diversity), delta=_mean(kept.delta),
+    )  # fmt: skip
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else 0.0
 
 
 def _share_error(won: np.ndarray, history: np.ndarray) -> float | None:

@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from controlroom.live.rows import strategy_title
-from controlroom.pages.formats import plain
+from controlroom.pages.formats import NOTHING, SPACE, plain, signed
 from controlroom.pages.tournaments.shown import error, percent, span
 
 if TYPE_CHECKING:
+    from tournaments.scores.clustered import Estimate
     from tournaments.simulation import Simulated
 
+POINTS, BASIS_POINTS = f"{SPACE}points", f"{SPACE}bp"
 TWO_ERRORS = 2.0  # to each side of a share's picture: about 95 %
 
 Cell = dict[str, Any]
@@ -18,7 +20,7 @@ Line = tuple[str, str, "Callable[[Simulated], Cell]"]
 
 def sections(found: "Sequence[Simulated]") -> list[dict[str, Any]]:
     """Return the tables; ``found`` has one entry a version, all of the same agents, rounds and seeds."""
-    first = found[0]
+    first, between = found[0], _differences(found)
     same, one, none = first.identical, first.planted, first.evidence
     planted = f"{one.seasons} seasons of {one.horizon} rounds; its views correlate by {one.edge:g} with what comes"
     parts = [
@@ -31,10 +33,42 @@ def sections(found: "Sequence[Simulated]") -> list[dict[str, Any]]:
     return [
         {
             "title": title, "says": says,
-            "rows": [{"name": name, "help": told, "cells": [cell(one) for one in found]} for name, told, cell in lines],
+            "rows": [
+                {
+                    "name": name, "help": told, "cells": [cell(one) for one in found],
+                    "difference": between.get(title, {}).get(name, {}),
+                }
+                for name, told, cell in lines
+            ],
         }
         for title, says, lines in parts
     ]  # fmt: skip
+
+
+def _differences(found: "Sequence[Simulated]") -> dict[str, dict[str, Cell]]:
+    """Return A less B by table and line, where two versions saw the same histories."""
+    from tournaments.simulation import paired  # noqa: PLC0415 - the package's docstring says why
+
+    told = paired(*found) if len(found) == 2 else {}
+    if not told:
+        return {}
+    whole = {
+        "P(first is best)": _less(told["first_is_best"], 100.0, 1, POINTS),
+        "raw regret a round": _less(told["regret"], 1.0, 5, ""),
+        "diversity index": _less(told["diversity"], 1.0, 3, ""),
+        "competitive delta": _less(told["delta"], 1e4, 4, BASIS_POINTS),
+    }  # fmt: skip
+    wins = {strategy_title({}, name): _less(told[name], 100.0, 1, POINTS) for name in found[0].wins}
+    return {"Who wins": wins, "Whole rounds": whole}
+
+
+def _less(given: "Estimate", times: float, decimals: int, unit: str) -> Cell:
+    wrong = None if given.error is None else given.error * times
+    return {
+        "words": signed(given.mean * times, decimals, arrow=False).text,
+        "unit": unit,
+        "error": error(wrong, decimals),
+    }
 
 
 def _winners(first: "Simulated") -> list[Line]:
@@ -53,7 +87,15 @@ def _whole() -> list[Line]:
         ("raw regret a round", "of AdaHedge's weights", lambda found: _figure(found.regret, 5)),
         ("its bound", "", lambda found: _figure(found.regret_bound, 5)),
         ("diversity index", "independent entrants, a share", lambda found: _figure(found.diversity, 2)),
+        ("competitive delta", "bp of the capital a round, beyond the same capital by base weights", _delta),
     ]
+
+
+def _delta(found: "Simulated") -> Cell:
+    if found.delta is None:
+        return {"words": NOTHING, "error": ""}
+    wrong = None if found.delta_error is None else found.delta_error * 1e4
+    return {"words": signed(found.delta * 1e4, 4, arrow=False).text, "error": error(wrong, 4)}
 
 
 def _identical(first: "Simulated") -> list[Line]:

@@ -150,6 +150,7 @@ def _shown(job: Job) -> dict[str, Any]:
     ended = job.finished_at
     return _row(job) | {
         "found": found, "sections": sections(found) if found else [],
+        "columns": len(found) + (3 if len(found) > 1 else 2),
         "ended_ms": int(ended.timestamp() * 1000) if ended else None,
         "took_ms": sum(1000 * each.seconds for each in found),
     }  # fmt: skip
