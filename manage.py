@@ -40,7 +40,7 @@ Of the control room:
   {rest}
   and Django's own: migrate, shell, ...   (manage.py django-help)
 """
-CONTROL_ROOM = ("configure", "first_run", "relay", "reset_login")
+CONTROL_ROOM = ("configure", "first_run", "relay", "reset_login", "token")
 
 
 def main(argv: list[str]) -> int:

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from controlroom.access import step_up_views, views
+from controlroom.api.api import api
 
 urlpatterns = [
     path("favicon.ico", views.favicon, name="favicon"),
@@ -16,6 +17,7 @@ urlpatterns = [
     path("one-time-codes", step_up_views.one_time_codes, name="one-time-codes"),
     path("step-up", step_up_views.step_up, name="step-up"),
     path("admin/", admin.site.urls),
+    path("api/v1/", api.urls),
     path("", include("controlroom.pages.urls")),
 ]
 

@@ -1,18 +1,19 @@
-"""People in the stock admin. Every change goes through an action; nothing else can be changed here."""
+"""People and tokens in the stock admin. Every change goes through an action; nothing else can be changed here."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from agents.selectors import strategies_of, strategy_names
-from controlroom.access import handover
+from controlroom.access import handover, tokens
 from controlroom.access.actions import change_person, end_sessions, reset_login
-from controlroom.access.models import User
+from controlroom.access.models import ApiToken, User
 from controlroom.access.permissions import ROLES
 
 
@@ -97,6 +98,84 @@ class PersonAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # generic for che
         self.message_user(
             request, f"One-time password of {made.username} {handover.hand_over(settings.DATA, made, terminal=False)}."
         )
+
+
+class TokenForm(forms.ModelForm):  # type: ignore[type-arg] # generic for checkers only, not at run time
+    """Whose, what for, how much and how long."""
+
+    allowed = forms.MultipleChoiceField(
+        label="Scopes",
+        choices=[(name, f"{name}: {scope.words}") for name, scope in tokens.SCOPES.items()],
+        widget=forms.CheckboxSelectMultiple,
+    )
+    days = forms.IntegerField(
+        min_value=1, max_value=tokens.MOST_DAYS, initial=tokens.USUAL_DAYS, help_text="until it expires"
+    )
+
+    class Meta:
+        model = ApiToken
+        fields: ClassVar = ["owner", "name"]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what the action would refuse, as the form's own sentence."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        owner, name = cleaned.get("owner"), cleaned.get("name")
+        if owner is not None and name:
+            cleaned["name"] = tokens.checked_name(name)
+            tokens.check_owner(owner, cleaned["name"])
+        return cleaned
+
+
+@admin.register(ApiToken)
+class TokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # generic for checkers only, not at run time
+    """Tokens of the API: made once, looked at, revoked; none is ever changed, and the record names each."""
+
+    form = TokenForm
+    list_display = ("id", "name", "owner", "scopes", "created", "expires", "revoked_at", "last_used")
+    actions = ("revoke",)
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002
+        """Nobody: more power is another token."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002
+        """Nobody: the record names tokens; revoke them."""
+        return False
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Who manages people."""
+        return cast("User", request.user).has_perm("access.change_apitoken")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the form of a new one, or all but the hash of one that is there."""
+        if obj is None:
+            return super().get_fields(request, obj)
+        return ["owner", "name", "scopes", "created", "expires", "revoked_at", "last_used"]
+
+    def save_model(self, request: HttpRequest, obj: ApiToken, form: forms.ModelForm, change: bool) -> None:  # type: ignore[type-arg] # noqa: ARG002, FBT001
+        """Issue through the action that tells the record; the secret goes into a private file, past this browser."""
+        given = form.cleaned_data
+        made = tokens.issue_token(
+            owner=given["owner"], name=given["name"], scopes=given["allowed"], days=given["days"],
+            actor=cast("User", request.user),
+        )  # fmt: skip
+        obj.pk = made.token.pk
+        self.message_user(request, f"The token is {tokens.hand_over(settings.DATA, made, terminal=False)}.")
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> Any:  # noqa: ARG002
+        """Return to the list: a token is never changed."""
+        return self.response_post_save_add(request, obj)
+
+    @admin.action(description="Revoke", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
+        """End the chosen tokens at once."""
+        for token in queryset:
+            try:
+                tokens.revoke_token(token_id=token.pk, actor=cast("User", request.user))
+            except ValidationError as error:
+                self.message_user(request, " ".join(error.messages), messages.ERROR)
+            else:
+                self.message_user(request, f"{token} of {token.owner} is revoked.")
 
 
 admin.site.unregister(Group)  # Django registers its own, which can change roles behind the table of permissions.py

@@ -71,9 +71,12 @@ def checked(scope: str, target: str) -> tuple[str, str]:
     return scope, "" if scope == "all" else target
 
 
-def press(paths: DataPaths, *, scope: str, target: str, actor: str) -> Outcome:
+def press(paths: DataPaths, *, scope: str, target: str, actor: str, reason: str = "") -> Outcome:
     """Kill on every path at once and return within two seconds what each answered; raises nothing."""
-    kill = Kill(scope=scope, target=target, actor=actor, reason="", request_id=uuid.uuid4().hex, ts_ns=time.time_ns())  # type: ignore[arg-type] # checked() made it one of the scopes
+    kill = Kill(
+        scope=scope,  # type: ignore[arg-type] # checked() made it one of the scopes
+        target=target, actor=actor, reason=reason, request_id=uuid.uuid4().hex, ts_ns=time.time_ns(),
+    )  # fmt: skip
     ways: dict[str, Callable[[DataPaths, Kill], dict[str, Any]]] = {
         "file": _by_file,
         "socket": _by_socket,

@@ -1,6 +1,7 @@
 """Sessions that end, routes that ask who comes, and the cookie that outlives the database.
 
-None of it touches the database for a route whose rule is "anyone" or "kill cookie".
+None of it touches the database for a route whose rule is "anyone", "kill cookie" or "token"; the last of these know no
+session at all.
 """
 
 import time
@@ -70,7 +71,7 @@ class RouteAccess:
         rule = rule_for(name)
         if rule is None:
             return refused(request, f"Route {name!r} has no rule in the table of routes.")
-        if rule.kind in {"anyone", "kill cookie"}:
+        if rule.kind in {"anyone", "kill cookie", "token"}:
             return None
         if not request.user.is_authenticated:
             return _to(request, f"{reverse('login')}?{urlencode({'next': _return_to(request)})}")
@@ -109,7 +110,7 @@ def _route(request: Any) -> str:
 
 def _without_database(request: Any) -> bool:
     rule = rule_for(_route(request))
-    return rule is not None and (rule.kind == "kill cookie" or _route(request) in {"healthz", "favicon"})
+    return rule is not None and (rule.kind in {"kill cookie", "token"} or _route(request) in {"healthz", "favicon"})
 
 
 def _holds(user: Any, rule: Rule) -> bool:

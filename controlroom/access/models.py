@@ -114,6 +114,34 @@ class Consent(models.Model):
         return f"{self.person} to {self.approval_id}"
 
 
+class ApiToken(models.Model):
+    """What a script shows instead of a login: never more than its owner may, and of that its scopes alone.
+
+    The secret itself is kept nowhere; controlroom/access/tokens.py makes it and knows it again by its hash.
+    """
+
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="tokens")
+    name = models.CharField(max_length=40, help_text="what it is for; the record names it")
+    sha256 = models.CharField(max_length=64, unique=True)
+    scopes = models.CharField(max_length=200, help_text="words of controlroom/access/tokens.py, a space between them")
+    created = models.DateTimeField(auto_now_add=True)
+    expires = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used = models.DateTimeField(null=True, blank=True, help_text="written once a minute at most")
+
+    class Meta:
+        verbose_name = "API token"
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["owner", "name"], condition=models.Q(revoked_at__isnull=True), name="token_name_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"token {self.pk} {self.name}"
+
+
 def _backends() -> list[Any]:
     from django.contrib.auth import get_backends  # noqa: PLC0415 - the backends import this module
 

@@ -53,7 +53,12 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 SUPERUSER = frozenset(
     f"{app}.{verb}_{model}"
-    for app, model in (("access", "user"), ("auth", "group"), ("guardian", "userobjectpermission"))
+    for app, model in (
+        ("access", "user"),
+        ("access", "apitoken"),
+        ("auth", "group"),
+        ("guardian", "userobjectpermission"),
+    )
     for verb in ("view", "add", "change", "delete")
 ) | {
     "admin.view_logentry",
@@ -65,8 +70,8 @@ SUPERUSER = frozenset(
     "tournaments.view_tournamentround",
     "tournaments.view_allocationversion",
 }
-"""All that ``is_superuser`` grants: people, and looking at tables. No trading right is among it, nor can one be added
-here by accident: a test compares the two lists."""
+"""All that ``is_superuser`` grants: people and their tokens, and looking at tables. No trading right is among it, nor
+can one be added here by accident: a test compares the two lists."""
 
 
 def named(codename: str) -> str:

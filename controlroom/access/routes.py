@@ -8,13 +8,17 @@ from controlroom.access.permissions import named
 
 @dataclass(frozen=True)
 class Rule:
-    """What a route asks for: nothing, a login, the signed kill cookie, being superuser, or a permission."""
+    """What a route asks for: nothing, a login, the signed kill cookie, being superuser, a permission, or a token.
 
-    kind: Literal["anyone", "signed in", "kill cookie", "superuser", "permission"]
+    "token": the route looks at the request's token by itself (controlroom/api/door.py), and at no session.
+    """
+
+    kind: Literal["anyone", "signed in", "kill cookie", "superuser", "permission", "token"]
     permission: str = ""
 
 
 ANYONE, SIGNED_IN, KILL_COOKIE, SUPERUSER = Rule("anyone"), Rule("signed in"), Rule("kill cookie"), Rule("superuser")
+TOKEN = Rule("token")
 
 
 def holding(codename: str) -> Rule:
@@ -33,7 +37,7 @@ ROUTES: dict[str, Rule] = {
     "one-time-codes": SIGNED_IN,
     "step-up": SIGNED_IN,
 }
-NAMESPACES: dict[str, Rule] = {"admin": SUPERUSER}
+NAMESPACES: dict[str, Rule] = {"admin": SUPERUSER, "api": TOKEN}
 
 WITH_ONE_TIME_PASSWORD = frozenset({"favicon", "healthz", "login", "logout", "first-password", "kill"})
 """All that a person may use before they have chosen a password of their own."""

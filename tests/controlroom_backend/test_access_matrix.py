@@ -44,8 +44,11 @@ ADMIN = {
         for verb in ("add", "delete")
     },
     "admin:access_user_add": "open",
+    "admin:access_apitoken_delete": "refused",
 }
 """What the admin refuses even to a superuser, or sends elsewhere."""
+API = dict.fromkeys(("api:openapi-json", "api:api-root"), "open")
+"""What of the API says nothing of the station, and so to everybody."""
 
 
 def every_route(resolver=None, space: str = "", prefix: str = "/"):
@@ -72,6 +75,8 @@ def address(route: str) -> str:
 def expected(name: str, rule: Rule, kind: str) -> str:
     if rule.kind in {"anyone", "kill cookie"}:
         return "open"
+    if rule.kind == "token":
+        return API.get(name, "no token")
     if kind == "anonymous":
         return "login"
     if rule.kind == "signed in":
@@ -107,6 +112,8 @@ def test_each_route_opens_to_exactly_its_people(kind, person, settings):
             found = "login"
         elif answer.status_code == 403:
             found = "refused"
+        elif rule_for(name).kind == "token" and answer.status_code in {401, 405}:
+            found = "no token"
         else:
             found = "open"
         if found != expected(name, rule_for(name), kind):

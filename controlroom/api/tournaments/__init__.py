@@ -1,0 +1,1 @@
+"""Rounds, rules, simulations and evolution, as their pages have them."""
