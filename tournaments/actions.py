@@ -28,6 +28,7 @@ from tournaments.rules import (
     field_problem,
     fingerprint,
     from_json,
+    loosened,
     problems,
     schedule_of,
 )
@@ -104,7 +105,12 @@ def activate_rules(*, version: int, reason: str, actor: Actor) -> RulesVersion:
         raise RulesError(f"version = {version} is no version of the rules")
     if row.status == RulesVersion.Status.ACTIVE:
         raise RulesError(f"version = {version} is in force already")
-    from_json(row.content.encode())  # a version that was written under other ranges is not put in force unseen
+    wanted = from_json(row.content.encode())  # a version that was written under other ranges is not put in force unseen
+    if not getattr(actor, "may_loosen", True) and (looser := loosened(active_rules(), wanted)):
+        raise PermissionDenied(
+            f"{actor.get_username()} loosens nothing, and rules {version} are looser in {', '.join(looser)}; a person "
+            "puts them in force"
+        )
     RulesVersion.objects.filter(status=RulesVersion.Status.ACTIVE).update(status=RulesVersion.Status.RETIRED)
     row.status, row.activated_by, row.activated_at = RulesVersion.Status.ACTIVE, actor.get_username(), timezone.now()
     row.save(update_fields=["status", "activated_by", "activated_at"])
@@ -151,6 +157,10 @@ def ask_round(*, request: RoundRequest, reason: str, actor: Actor | None) -> tup
     in_turn()
     rules = active_rules()
     occurrence = occurrence_of(request, rules)
+    if not request.name and _holds_by_schedule():
+        raise RequestError(
+            f"as_of lies in {occurrence.key}, which the station's own schedule holds; give this round a name of its own"
+        )
     who = actor.get_username() if actor is not None else STATION
     row, new = TournamentRound.objects.get_or_create(
         round_id=occurrence.key,
@@ -165,6 +175,12 @@ def ask_round(*, request: RoundRequest, reason: str, actor: Actor | None) -> tup
     if new:
         tell("run tournament", occurrence.key, actor, reason)
     return row, job
+
+
+def _holds_by_schedule() -> bool:
+    """Return whether rounds open by the schedule in this station: their keys are not for rounds on chosen files."""
+    current = current_configuration()
+    return current is not None and msgspec.json.decode(current.content, type=Configuration).tournaments is not None
 
 
 @transaction.atomic

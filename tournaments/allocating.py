@@ -1,6 +1,6 @@
 """Step 7 of a round: from scores, settled rounds and drawdowns to the capital of each entrant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -54,9 +54,10 @@ def allocate(
     novelty : of each agent whose approach has changed, 0 to 1 (``tournaments.novelty``); others have none.
     """
     agents = [row.agent for row in scores]
-    held = _held(before, agents, start)
-    total = held.base + held.competitive
     known = _known(before, readmitted or {}, as_of_ns)
+    let_in = {name for name in readmitted or {} if name in known and known[name].since_ns == as_of_ns}
+    held = _held(before, agents, start, let_in)
+    total = held.base + held.competitive
     standing = {
         name: _standing(known.get(name), books[name], float(total[k]), rules, as_of_ns) for k, name in enumerate(agents)
     }
@@ -90,7 +91,10 @@ def allocate(
     )  # fmt: skip
 
 
-def _held(before: Allocated | None, agents: Sequence[str], start: Mapping[str, float] | None) -> Weights:
+def _held(
+    before: Allocated | None, agents: Sequence[str], start: Mapping[str, float] | None, let_in: Collection[str]
+) -> Weights:
+    """Return the weights to go on from; one that is let in again has none, even where its bench was never deployed."""
     if before is None:
         pool = AllocationLimits().base_pool
         base = np.full(len(agents), pool / len(agents))
@@ -98,9 +102,10 @@ def _held(before: Allocated | None, agents: Sequence[str], start: Mapping[str, f
             base = np.array([start.get(name, 0.0) for name in agents])
             base *= min(1.0, pool / base.sum()) if base.sum() > 0.0 else 1.0
         return Weights(base, np.zeros(len(agents)))
+    stays = np.array([name not in let_in for name in agents], dtype=np.float64)
     return Weights(
-        np.array([before.base.get(name, 0.0) for name in agents]),
-        np.array([before.competitive.get(name, 0.0) for name in agents]),
+        stays * np.array([before.base.get(name, 0.0) for name in agents]),
+        stays * np.array([before.competitive.get(name, 0.0) for name in agents]),
     )
 
 

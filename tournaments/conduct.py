@@ -275,9 +275,10 @@ class Conductor:
         given, found = self.inputs, {}
         for name, before in given.earlier.items():
             named = [replace(each, name=f"{name}/{k}") for k, each in enumerate(before)]
-            told = walked(given.market, named, given.costs, given.rules, as_of_ns=given.as_of_ns)
+            mine = self.seen.observations[name]  # may reach beyond the opening: the others have to have the same rows
+            told = walked(given.market, named, given.costs, given.rules, as_of_ns=mine.as_of_ns)
             found[name] = novelty_of(
-                self.seen.observations[name], self.seen.forecasts[name], list(told.forecasts.values()),
+                mine, self.seen.forecasts[name], list(told.forecasts.values()),
                 sessions=given.rules.scoring_window, as_of_ns=given.as_of_ns,
             )  # fmt: skip
         return found

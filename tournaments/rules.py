@@ -25,6 +25,13 @@ WEIGHTS = ("weight_accuracy", "weight_resilience", "weight_return", "weight_cont
 DEADLINES = ("open_by", "predict_by", "challenge_by", "defend_by", "rule_by", "score_by", "allocate_by")
 
 
+LOOSER_ABOVE = (
+    "strategy_cap", "base_move_cap", "pool_minimum", "pool_maximum", "agent_cap", "pool_move_cap", "innovation_bonus",
+    "automatic_limit", "override_days", "drawdown_halved", "drawdown_benched",
+)  # fmt: skip
+LOOSER_BELOW = ("evidence", "evidence_full", "min_strategies", "diversity_adjustment")
+
+
 class RulesError(ValueError):
     """One sentence a problem: the field, its value, what is allowed."""
 
@@ -241,6 +248,13 @@ def changed(before: Rules, after: Rules) -> list[Change]:
     """Return the fields that differ, in the table's order; the version's number is none of them."""
     pairs = ((name, getattr(before, name), getattr(after, name)) for name in FIELDS)
     return [Change(name, old, new, FIELDS[name].unit) for name, old, new in pairs if old != new]
+
+
+def loosened(before: Rules, after: Rules) -> list[str]:
+    """Return the fields by which rules let capital move farther or faster, or bench later, than others do."""
+    more = [name for name in LOOSER_ABOVE if getattr(after, name) > getattr(before, name)]
+    less = [name for name in LOOSER_BELOW if getattr(after, name) < getattr(before, name)]
+    return [*more, *less]
 
 
 def _text_problem(name: str, field: Field, value: Any) -> str:

@@ -84,10 +84,20 @@ def round_of(job: Job) -> TournamentRound:
     return TournamentRound.objects.get(id=msgspec.json.decode(job.request, type=int))
 
 
+def settlements(round_id: str) -> tuple[str, str]:
+    """Return the occurrences that settle a round: at its session's close, and when lacking prices were waited for."""
+    return f"{SETTLE}:{round_id}", f"{SETTLE}:{round_id}#2"
+
+
+def settled_by(occurrence: str) -> str:
+    """Return the round that an occurrence settles; a round's own is that round's."""
+    return occurrence.removeprefix(f"{SETTLE}:").removesuffix("#2")
+
+
 def newest_job(row: TournamentRound) -> Job | None:
     """Return the job that has the round, or had it last: a round that waited for its session has had several."""
     asked = Q(name=JOB, request=str(row.id))
-    scheduled = Q(name=HOLD, occurrence__in=[row.round_id, f"{SETTLE}:{row.round_id}"])
+    scheduled = Q(name=HOLD, occurrence__in=[row.round_id, *settlements(row.round_id)])
     return Job.objects.filter(asked | scheduled).order_by("id").last()
 
 

@@ -23,7 +23,9 @@ def settle(
     returns: dict[str, float] = {}
     classes: dict[str, int] = {}
     for k, instrument in enumerate(market.instruments):
-        session, sigma = record.round.sessions[instrument.calendar], record.opened.sigma.get(instrument.symbol)
+        session, sigma = record.round.sessions.get(instrument.calendar), record.opened.sigma.get(instrument.symbol)
+        if session is None:
+            continue  # the round was of another calendar
         inside = market.daily.bars["present"][:, k] & (market.daily.session_open_ns[:, k] == session.open_ns)
         bars = market.daily.bars[inside, k]
         if len(bars):
@@ -33,7 +35,7 @@ def settle(
                 classes[instrument.symbol] = int(found[0])
     skills = {name: _skill(record, name, classes) for name in record.revised}
     difference, floor = _ensemble(record, classes)
-    closes_ns = min(record.round.sessions[each.calendar].close_ns for each in market.instruments)
+    closes_ns = min(each.close_ns for each in record.round.sessions.values())
     earned, gross = {}, {}
     for name, book in books.items():
         mine = (book.known_ns >= closes_ns) & (book.known_ns <= record.round.settles_ns)
@@ -47,14 +49,26 @@ def settle(
 
 
 def unpriced(record: RoundRecord, market: Market) -> list[str]:
-    """Return the predicted symbols that have no bar in their sessions: halted, or their bars are late."""
-    assert record.opened is not None  # noqa: S101 - a round that settles has opened
+    """Return the predicted symbols that have no bar in their sessions: halted, or their bars are late.
+
+    One that had none in the session before the opening either is not expected back within a few hours.
+    """
+    opened = record.opened
+    assert opened is not None  # noqa: S101 - a round that settles has opened
+    columns = {each.symbol: (k, each.calendar) for k, each in enumerate(market.instruments)}
+    present, sessions = market.daily.bars["present"], market.daily.session_open_ns
+    before = present & (market.daily.now_ns <= opened.as_of_ns)[:, np.newaxis]
+    newest = np.where(before, sessions, 0).max(axis=0)  # of each column, the last session that it traded in
     found = []
-    for k, instrument in enumerate(market.instruments):
-        session = record.round.sessions.get(instrument.calendar)
-        inside = session is not None and market.daily.session_open_ns[:, k] == session.open_ns
-        if instrument.symbol in record.opened.symbols and not (market.daily.bars["present"][:, k] & inside).any():
-            found.append(instrument.symbol)
+    for symbol in opened.symbols:
+        column, calendar = columns.get(symbol, (None, ""))
+        session = record.round.sessions.get(calendar)
+        if column is None or session is None:
+            found.append(symbol)
+            continue
+        last = max(newest[k] for k, each in enumerate(market.instruments) if each.calendar == calendar)
+        if newest[column] == last and not (present[:, column] & (sessions[:, column] == session.open_ns)).any():
+            found.append(symbol)
     return found
 
 

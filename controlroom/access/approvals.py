@@ -249,4 +249,4 @@ def _tell(found: Approval, verb: str, actor: User | None) -> None:
 
 def _may(actor: User, permission: str) -> None:
     if not actor.has_perm(named(permission)):
-        raise PermissionDenied(f"{actor.username} may not do this; oversight may")
+        raise PermissionDenied(f"{actor.get_username()} may not do this; oversight may")

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import OperationalError, transaction
@@ -53,7 +54,7 @@ SCOPES: dict[str, Scope] = {
         }),
     ),
     "tournaments": Scope(
-        "draft and activate rules of tournaments, run and simulate rounds",
+        "draft rules of tournaments and activate what is no looser, run and simulate rounds",
         frozenset({"run_tournament", "change_tournament_rules"}),
     ),
     "limits": Scope("tighten limits; nothing is loosened", frozenset({"change_configuration"})),
@@ -74,6 +75,7 @@ class Bearer:
     """Who acts by a token, as actions see it; the record keeps the owner's name with the token's."""
 
     token: ApiToken
+    may_loosen: ClassVar = False  # whatever its scopes are; actions that can loosen ask
 
     def get_username(self) -> str:
         """Return the name that the record keeps."""
@@ -146,7 +148,7 @@ def bearer_of(secret: str) -> Bearer | None:
 
     It is looked up by its hash, so that no comparison's time tells anything of a secret.
     """
-    token = ApiToken.objects.select_related("owner").filter(sha256=_hash(secret)).first()
+    token = _known(secret)
     if token is None or token.revoked_at is not None or token.expires <= timezone.now():
         return None
     if not token.owner.is_active or token.owner.must_replace_password:
@@ -166,16 +168,21 @@ def touch(token: ApiToken) -> None:
         log.warning("the use of token %s was not noted: %s", token.pk, error)
 
 
-def wait_s(*, address: str) -> int:
-    """Return for how many seconds wrong tokens from an address are not looked at any more, 0 where they are."""
-    return throttle.judge(username=NOBODY, address=_from(address)).wait_s
+def wait_s(*, secret: str, address: str) -> int:
+    """Return for how many seconds wrong tokens from an address are not looked at any more, 0 where they are.
+
+    A token that was good once has a throttle of its own: guesses of others do not hide that somebody still uses it.
+    """
+    name, place = _throttled(_known(secret), address)
+    return throttle.judge(username=name, address=place).wait_s
 
 
 @transaction.atomic
 def note_wrong_token(*, secret: str, address: str) -> None:
     """Remember a wrong token as a wrong password, and tell the record of it; the throttle bounds how many."""
-    throttle.note_failure(username=NOBODY, address=_from(address))
-    known = ApiToken.objects.select_related("owner").filter(sha256=_hash(secret)).first()
+    known = _known(secret)
+    name, place = _throttled(known, address)
+    throttle.note_failure(username=name, address=place)
     target = "unknown token" if known is None else _target(known)
     audit(action="use token", target=target, actor=None, outcome="refused", reason=f"wrong token, from {address}")
 
@@ -252,6 +259,14 @@ def check_owner(owner: User, name: str) -> None:
         raise ValidationError(
             f"name = {name!r} is that of another token of {owner.username}; revoke it, or choose one."
         )
+
+
+def _known(secret: str) -> ApiToken | None:
+    return ApiToken.objects.select_related("owner").filter(sha256=_hash(secret)).first()
+
+
+def _throttled(known: ApiToken | None, address: str) -> tuple[str, str]:
+    return (NOBODY, _from(address)) if known is None else (f"token {known.pk}", f"{ADDRESS} token {known.pk}")
 
 
 def _hash(secret: str) -> str:

@@ -73,6 +73,6 @@ def actor_of(request: HttpRequest) -> Bearer:
 def _wrong(request: HttpRequest, token: str) -> None:
     """Note a wrong token; a good one is never kept waiting by wrong ones."""
     address = request.META.get("REMOTE_ADDR") or "local"
-    if tokens.wait_s(address=address):
+    if tokens.wait_s(secret=token, address=address):
         raise HttpError(429, TOO_MANY)
     tokens.note_wrong_token(secret=token, address=address)

@@ -17,6 +17,9 @@ NEVER: dict[str, str] = {
     "/release": "release",
     "/flatten": "act",
     "/operators": "operators",
+    "/allocations/readmissions": "allocation-act",
+    "/promotions": "tournament-evolution-promote",
+    "/maintenance": "act",
 }
 """Address to the page's route, whose permission the refusal names to who does not hold it either."""
 

@@ -21,7 +21,7 @@ from tournaments.rules import RulesError
 from tournaments.station import RequestError
 
 MEDIA_TYPE = "application/problem+json"
-PREFIX = "/api/"
+PREFIX = "/api"
 LONGEST = 2000  # characters of a sentence, which may repeat what was sent
 UNKNOWN_TOKEN = "The request has no token that is good now; see docs/api.md for how to get one."  # noqa: S105 - words
 PAGE_ONLY = "No token may do this: it takes a person with password and one-time code. Use the page."

@@ -40,6 +40,7 @@ from tournaments.selectors import (
     round_by_id,
     round_of,
     rules_at,
+    settled_by,
     unsettled_rounds,
 )
 from tournaments.station import RequestError, RoundRequest
@@ -94,8 +95,15 @@ def scheduled(*, job_id: int, owner: str, now_ns: Callable[[], int] = time.time_
     def market(_request: RoundRequest) -> Market:
         return station_market(bars, names, history, due.engine_ns)
 
+    def market_of(waiting: TournamentRound) -> Market:
+        """Return the bars of a round's own calendar: the rules may have moved to another one since."""
+        known: list[str] = []
+        return station_market(_bars(waiting, configuration, due, known), known, history, due.engine_ns)
+
     try:
-        settle_due([each for each in unsettled_rounds() if each.id != row.id], load=market)
+        waiting = [each for each in unsettled_rounds() if each.id != row.id]
+        for each in settle_due(waiting, load=market_of):
+            _look_for_variants_at_leisure(due, each)
         return held(
             job=job, owner=owner, row=row, load=market,
             deploy=lambda record: deploy(record=record).state == "told", told=partial(_answer, due),
@@ -111,15 +119,12 @@ def _asked(due: JobDue, names: list[str]) -> tuple[TournamentRound, StationBars,
     configuration = held_configuration()
     if configuration is None:
         raise RequestError("the station has no configuration; its first start makes it")
-    known = round_by_id(due.occurrence.removeprefix(f"{SETTLE}:"))
+    known = round_by_id(settled_by(due.occurrence))
     if _settles(due) and (known is None or known.state in TERMINAL):
         raise RequestError("there is nothing to settle")
-    calendar = (active_rules() if known is None else rules_at(known.rules_version)).calendar
-    symbols = {each.symbol for each in configuration.instruments if each.calendar == calendar and each.tradable}
-    bars = read_station(
-        settings.DATA.journal / "execution", names, symbols=symbols, through_seq=due.through_seq,
-        until_ns=due.engine_ns,
-    )  # fmt: skip
+    if known is not None and not known.station_bars:
+        raise RequestError(f"{known.round_id} was held by hand on files that somebody chose; weights stay as they are")
+    bars = _bars(known, configuration, due, names)
     if known is not None:
         return known, bars, configuration
     request = RoundRequest(
@@ -128,6 +133,16 @@ def _asked(due: JobDue, names: list[str]) -> tuple[TournamentRound, StationBars,
         readmitted={name: each.readmitted_by for name, each in benched().items() if each.readmitted_by},
     )  # fmt: skip
     return open_scheduled(request=request, occurrence=due.occurrence), bars, configuration
+
+
+def _bars(known: TournamentRound | None, configuration: Configuration, due: JobDue, names: list[str]) -> StationBars:
+    """Return the station's bars of a round's calendar, of the active rules' for a new one; fills ``names``."""
+    calendar = (active_rules() if known is None else rules_at(known.rules_version)).calendar
+    symbols = {each.symbol for each in configuration.instruments if each.calendar == calendar and each.tradable}
+    return read_station(
+        settings.DATA.journal / "execution", names, symbols=symbols, through_seq=due.through_seq,
+        until_ns=due.engine_ns,
+    )  # fmt: skip
 
 
 def _settles(due: JobDue) -> bool:
@@ -158,6 +173,14 @@ def _look_for_variants(due: JobDue, row: TournamentRound) -> None:
     job = ask_variants(now=datetime.fromtimestamp(due.engine_ns / 1e9, tz=UTC), request=request)
     if job is not None:
         transaction.on_commit(lambda: ring(job))
+
+
+def _look_for_variants_at_leisure(due: JobDue, row: TournamentRound) -> None:
+    """Ask for a search after a late settlement; that it cannot be asked for keeps no round from being held."""
+    try:
+        _look_for_variants(due, row)
+    except ValueError as error:
+        log.warning("no search after %s: %s", row.round_id, error)
 
 
 def _nothing(job: Job, owner: str, due: JobDue, reason: str) -> bool:

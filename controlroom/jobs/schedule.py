@@ -9,15 +9,16 @@ from django.conf import settings
 
 from controlroom.access.operators import held_configuration
 from controlroom.relay.doorbell import ring
-from engine.rounds import HOLD, SETTLE
+from engine.rounds import HOLD
 from events.actions import create_job
 from events.models import Job
 from events.reader import durable_next
 from events.types import JobDue
 from market.occurrences import pending
 from tournaments.actions import miss_round
+from tournaments.models import TournamentRound
 from tournaments.record import RoundRecord
-from tournaments.selectors import round_ids, scheduled_since_ns, unsettled_rounds
+from tournaments.selectors import round_ids, scheduled_since_ns, settlements, unsettled_rounds
 
 
 def tick(now_ns: int) -> list[Job]:
@@ -33,13 +34,16 @@ def tick(now_ns: int) -> list[Job]:
     for each in found:
         if not each.due:
             miss_round(occurrence=each.occurrence, reason=each.reason, at_ns=now_ns)
-    due = [f"{SETTLE}:{row.round_id}" for row in unsettled_rounds() if _settles_ns(row.record) <= now_ns]
+    due = [each for row in unsettled_rounds() for each in _settlements(row, now_ns)]
     due += [each.occurrence.key for each in found if each.due]
     return [job for occurrence in due for job in _ask(occurrence, now_ns)]
 
 
-def _settles_ns(record: str) -> int:
-    return msgspec.json.decode(record, type=RoundRecord).round.settles_ns
+def _settlements(row: TournamentRound, now_ns: int) -> list[str]:
+    """Return what settles a round by now: its session's close and, where prices lacked, the end of the wait."""
+    held = msgspec.json.decode(row.record, type=RoundRecord).round
+    instants = (held.settles_ns, held.deadlines_ns["settle"])
+    return [each for each, at_ns in zip(settlements(row.round_id), instants, strict=True) if at_ns <= now_ns]
 
 
 def _ask(occurrence: str, now_ns: int) -> list[Job]:

@@ -38,6 +38,7 @@ ROUTES: dict[str, Rule] = {
     "act": holding("flatten"),
     "system": holding("view_system"),
     "tournaments": holding("view_tournaments"),
+    "tournaments-data": holding("view_tournaments"),
     "tournament-run": holding("run_tournament"),
     "tournament": holding("view_tournaments"),
     "tournament-claim": holding("view_tournaments"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 
 from audit.errors import AuditError
 from controlroom.access import approvals
@@ -15,6 +16,7 @@ from controlroom.access.permissions import named
 from controlroom.access.signature import signer
 from controlroom.access.stepup import StepUp, require
 from engine.configuration import Configuration, SettingsError, check_settings
+from events.actions import in_turn
 from risk.actions import Sign, create_configuration, request_of
 from risk.limit_rules import LIMIT_RULES, range_problem
 from risk.limits import Limits
@@ -24,6 +26,7 @@ from worker.approvals import loosening
 LOOSEN, ONE_OPERATOR = "loosen limits", "one operator"
 
 
+@transaction.atomic
 def change_limits(
     *, actor: User, changes: Mapping[str, str], reason: str, proof: StepUp | None
 ) -> ConfigurationVersion | Approval:
@@ -38,6 +41,7 @@ def change_limits(
     """
     _may(actor, "change_configuration")
     reason = approvals.checked_reason(reason)
+    in_turn()  # before the limits are read: of two changes at once the second one builds on the first
     before = _held()
     after = _with_limits(before, {field: _number(field, text) for field, text in changes.items()})
     if after.settings.limits == before.settings.limits:
@@ -170,4 +174,4 @@ def _builder(after: Configuration) -> Any:
 
 def _may(actor: User, permission: str) -> None:
     if not actor.has_perm(named(permission)):
-        raise PermissionDenied(f"{actor.username} may not do this; oversight may")
+        raise PermissionDenied(f"{actor.get_username()} may not do this; oversight may")

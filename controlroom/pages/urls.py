@@ -28,6 +28,7 @@ urlpatterns = [
     path("tournaments/simulator/<int:job_id>/cancel", simulator.stop, name="tournament-simulator-cancel"),
     path("tournaments/<path:round_id>/claims/<str:agent>/<int:number>", one_claim.page, name="tournament-claim"),
     path("tournaments/<path:round_id>", one_round.page, name="tournament"),
+    path("data/tournaments", season.history, name="tournaments-data"),
     path("allocation/", allocation.page, name="allocation"),
     path("allocation/figures", allocation.figures_now, name="allocation-figures"),
     path("allocation/<slug:name>", allocation.act, name="allocation-act"),

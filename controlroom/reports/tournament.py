@@ -16,6 +16,7 @@ from controlroom.reports import tournament_tables as tables
 from tournaments.record import RoundRecord
 from tournaments.reporting import figures
 from tournaments.reporting.claims import claims
+from tournaments.reporting.innovation import Innovation
 from tournaments.unit_book import UnitBook
 
 FOLDER = Path(__file__).parent
@@ -27,13 +28,15 @@ class Source:
     """Where the rounds come from.
 
     ``words`` are said large (SIMULATED, SHADOW), ``said`` is the sentence beside them, ``facts`` what a reader needs to
-    make the same rounds again (name, value); ``books`` every strategy's unit book where the bars are at hand.
+    make the same rounds again (name, value); ``books`` every strategy's unit book where the bars are at hand;
+    ``promoted`` the variants that people promoted beside these rounds, None where nobody can tell.
     """
 
     words: tuple[str, ...]
     said: str
     facts: list[tuple[str, str]]
     books: Mapping[str, UnitBook] = field(default_factory=dict)
+    promoted: Innovation | None = None
 
 
 def page(records: Sequence[RoundRecord], source: Source, *, made_ns: int) -> str:
@@ -64,7 +67,8 @@ def _context(records: Sequence[RoundRecord], source: Source, made_ns: int) -> di
         "families": tables.families(newest, agents), "recovery": tables.recovery(newest, agents, rows),
         "weights": tables.weights(newest, agents), "every": tables.every_round(records, agents),
         "numbers": tables.numbers(held, agents),
-        "claims": tables.claimed(claims(records, list(rows.values()), capital), agents),
+        "claims": tables.claimed(claims(records, list(rows.values()), capital, source.promoted), agents),
+        "left_out": tables.left_out(capital, source.promoted),
         "multiples": pictures.multiples(held, agents), "allocation": pictures.allocation(held, agents),
         "evidence": pictures.evidence(held), "regret": pictures.regret(held), "settled": figures.settled(records),
         "blank": str(len(agents) + 9), "skill": pictures.settled_skill(figures.settled(records), agents),

@@ -13,8 +13,9 @@ from controlroom.pages.tournaments.shown import Agent, error, percent, state_of
 from tournaments.allocation.metrics import CompetitiveDelta
 from tournaments.record import Allocated, RoundRecord
 from tournaments.reporting import figures
-from tournaments.reporting.claims import Claim, Measured
+from tournaments.reporting.claims import NO_GROSS, NO_SEARCH, Claim, Measured
 from tournaments.reporting.estimates import Interval
+from tournaments.reporting.innovation import Innovation
 from tournaments.unit_book import UnitBook
 
 SURE = 0.90  # from which probability on a strategy is called best
@@ -233,7 +234,7 @@ def competition(
 ) -> dict[str, Any]:
     """Return the whole capital against the same capital by base weights alone."""
     first, last = (datetime.fromtimestamp(held.known_ns[k] // 10**9, UTC).astimezone(NEW_YORK) for k in (0, -1))
-    efficiency = span(capital.efficiency, 2) if capital.efficiency else "left out: the records hold no gross exposure"
+    efficiency = span(capital.efficiency, 2) if capital.efficiency else f"left out: {NO_GROSS}"
     return {
         "sessions": len(held.known_ns), "daily": daily, "first": f"{first:%Y-%m-%d}", "last": f"{last:%Y-%m-%d}",
         "rows": [
@@ -295,6 +296,14 @@ def numbers(held: Sequence[RoundRecord], agents: Mapping[str, Agent]) -> list[di
                 "settled": NOTHING if skill is None else signed(skill, 5, arrow=False).text,
                 "earned": NOTHING if earned is None else signed(earned * 100.0, 3, f"{SPACE}%", arrow=False).text,
             })  # fmt: skip
+    return found
+
+
+def left_out(capital: figures.Capital | None, promoted: Innovation | None) -> list[str]:
+    """Return which figures the report has none of, and why."""
+    found = [f"the innovation rate, which {NO_SEARCH}"] if promoted is None else []
+    if capital is not None and capital.efficiency is None:
+        found.append(f"capital efficiency: {NO_GROSS}")
     return found
 
 

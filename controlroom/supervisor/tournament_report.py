@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from controlroom.reports.tournament import Source
     from tournaments.models import TournamentRound
     from tournaments.record import RoundRecord
+    from tournaments.reporting.innovation import Innovation
 
 OF_FILES = ("symbols", "seed", "rules")
 STATION = (
@@ -142,7 +143,17 @@ def _of_station(given: Namespace) -> "tuple[list[RoundRecord], Source]":
         facts.append(("Capital", f"the engine has taken the weights of {len(taken)} of {len(own)} rounds"))
         facts += [("Left out", f"{len(rows) - len(own)} SHADOW, held over files")] if len(own) < len(rows) else []
     words = ("SIMULATED",) if own else ("SHADOW", "SIMULATED")
-    return [record for row in told if (record := record_of(row)) is not None], Source(words, STATION, facts)
+    records = [record for row in told if (record := record_of(row)) is not None]
+    return records, Source(words, STATION, facts, promoted=_promoted(told, station_bars=bool(own)))
+
+
+def _promoted(rows: "list[TournamentRound]", *, station_bars: bool) -> "Innovation | None":
+    """Return what people promoted up to the newest of these rounds, of variants of the same kind of bars."""
+    from controlroom.pages.tournaments.measures import promotions  # noqa: PLC0415
+    from tournaments.reporting.innovation import innovated  # noqa: PLC0415
+
+    proposed, promoted = promotions(station_bars=station_bars)
+    return innovated(proposed, promoted, max((row.as_of_ns for row in rows), default=0))
 
 
 def _bars(rows: "list[TournamentRound]") -> str:

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from django.db import OperationalError, connection
 
@@ -9,6 +10,8 @@ from controlroom.access.models import Approval
 from controlroom.access.permissions import OVERSIGHT, STRATEGY_DEVELOPER, TOURNAMENT_ADMINISTRATOR
 from controlroom.api.problems import PAGE_ONLY
 from controlroom.live import source
+from controlroom.pages import oversight_actions
+from engine.configuration import Configuration
 from events import bus as station_bus
 from events.codec import decode_envelope, decode_payload
 from events.models import Job, Outbox
@@ -32,11 +35,13 @@ def boss(script):
 
 
 def test_an_administrator_drafts_compares_and_activates(boss):
-    answer = boss.post("/tournaments/rules", {"changes": {"stress_paths": 300, "evidence": False}, "reason": "a trial"})
+    answer = boss.post(
+        "/tournaments/rules", {"changes": {"stress_paths": 300, "evidence_full": 50.0}, "reason": "a trial"}
+    )
     assert answer.status_code == 201
     made = answer.json()
     assert (made["version"], made["status"], made["author"]) == (1, "draft", "tournament-administrator (token ci)")
-    assert (made["rules"]["stress_paths"], made["rules"]["evidence"]) == (300, False)
+    assert (made["rules"]["stress_paths"], made["rules"]["evidence_full"]) == (300, 50.0)
     assert active_rules().version == 0
     listed = boss.get("/tournaments/rules").json()
     assert [row["version"] for row in listed["versions"]] == [1]
@@ -46,7 +51,7 @@ def test_an_administrator_drafts_compares_and_activates(boss):
     changes = boss.get("/tournaments/rules/diff", a=0, b=1).json()["changes"]
     assert [(row["field"], row["before"], row["after"]) for row in changes] == [
         ("stress_paths", 200, 300),
-        ("evidence", True, False),
+        ("evidence_full", 20.0, 50.0),
     ]
     assert boss.post("/tournaments/rules/1/activate", {"reason": "agreed"}).json()["status"] == "active"
     assert active_rules().version == 1
@@ -344,6 +349,30 @@ def test_the_status_is_the_pages_with_its_age_and_record(script, paths, servers)
     used = {name: each["weight"] for name, each in view["strategies"].items()}
     assert dev.get("/allocations").json()["in_use"] == used
     source._client.cache_clear()
+
+
+def test_a_token_puts_no_looser_rules_in_force(boss):
+    changes = {"strategy_cap": 1.0, "evidence": False, "drawdown_benched": 1.0}
+    assert boss.post("/tournaments/rules", {"changes": changes, "reason": "why not"}).status_code == 201
+    told = problem_of(boss.post("/tournaments/rules/1/activate", {"reason": "why not"}), 403)
+    assert "rules 1 are looser in strategy_cap, drawdown_benched, evidence; a person puts them in force" in told
+    assert RulesVersion.objects.get().status == "draft"
+
+
+def test_of_two_tightenings_at_once_the_second_builds_on_the_first(script, paths, monkeypatch):
+    configured(2)
+    overseer, real = script(OVERSIGHT), oversight_actions.in_turn
+    others = iter([{"changes": {"max_order_value": 1000.0}, "reason": "first"}])
+
+    def in_turn():
+        for other in others:  # the first one's whole request goes through while this one waits for its turn
+            assert overseer.post("/limits", other).status_code == 202
+        real()
+
+    monkeypatch.setattr(oversight_actions, "in_turn", in_turn)
+    assert overseer.post("/limits", {"changes": {"max_order_lots": 5}, "reason": "second"}).status_code == 202
+    held = msgspec.json.decode(ConfigurationVersion.objects.order_by("version").last().content, type=Configuration)
+    assert (held.settings.limits.max_order_value, held.settings.limits.max_order_lots) == (1000.0, 5)
 
 
 # --- kill -------------------------------------------------------------------------------------------------------------

@@ -55,6 +55,9 @@ ROUTES = {
     ("POST", "/release"): "release_kill",
     ("POST", "/flatten"): "flatten",
     ("POST", "/operators"): "change_operators",
+    ("POST", "/allocations/readmissions"): "override_allocation",
+    ("POST", "/promotions"): "change_configuration",
+    ("POST", "/maintenance"): "flatten",
 }
 """Every route with the permission that it asks of the token's owner."""
 NEVER = [

@@ -186,6 +186,15 @@ def test_wrong_tokens_wait_and_good_ones_never(script):
     assert [event["target"] for event in told()[:5]] == ["unknown token"] * 5
 
 
+def test_guesses_of_others_do_not_hide_that_a_revoked_token_is_used(script):
+    made = script(OVERSIGHT)
+    tokens.revoke_token(token_id=made.token.pk, actor=None)
+    for _ in range(7):
+        Script("station_wrong").get("/limits")
+    assert made.get("/limits").status_code == 401
+    assert told()[-1]["target"].endswith(f"token {made.token.pk} ci of {made.token.owner.username}")
+
+
 def test_its_use_is_noted_once_a_minute(script, django_assert_num_queries):
     made = script(OVERSIGHT)
     made.get("/limits")

@@ -32,11 +32,15 @@ if not Job.objects.filter(name="tournament_simulation").exists():
 """
 
 
+@pytest.fixture(scope="module")
+def held(whole_stage: Stage) -> None:
+    """Held rounds and one simulation in the stage's database."""
+    whole_stage.manage_shell(STORED + SIMULATED)
+
+
 @pytest.fixture
-def stored(stage: Stage) -> Stage:
-    """The stage with held rounds and one simulation."""
-    stage.manage_shell(STORED)
-    stage.manage_shell(SIMULATED)
+def stored(stage: Stage, held: None) -> Stage:
+    """The stage with these."""
     return stage
 
 

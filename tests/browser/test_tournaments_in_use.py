@@ -1,5 +1,7 @@
 """The tournaments' pages as a person meets them: full of rounds, in both themes, at three widths, all of it drawn."""
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
@@ -77,6 +79,87 @@ def test_a_draft_is_typed_compared_and_activated(page: Page, stored: Stage, trou
     row.get_by_role("button").click()
     expect(page.locator("#versions tbody tr").first).to_contain_text("active")
     expect(page.locator("#difference")).to_contain_text("are the same in every field")
+
+
+SEASON = """
+from tests.pages import seasons
+seasons.stored()
+seasons.searched()
+"""
+GONE = """
+from tournaments.evolution.models import Trial
+from tournaments.models import AllocationVersion, TournamentRound
+AllocationVersion.objects.all().delete()
+TournamentRound.objects.filter(round_id__contains="week-").delete()
+TournamentRound.objects.filter(round_id__contains=":try-").delete()
+Trial.objects.filter(parent__isnull=False).delete()
+Trial.objects.all().delete()
+"""
+FIRST = """
+from tests.pages import allocations, seasons
+allocations.stored(seasons.record(11), round_id="tournament:XNYS:week-12")
+"""
+DRAWN = "#measures .scatterlayer .trace.scatter"
+PIECES = "document.querySelectorAll('#measures .xy2 .js-line').length"
+
+
+@pytest.fixture
+def season(stored: Stage) -> Iterator[Stage]:
+    """The stage with a quarter of rounds, three in SHADOW beside them, and searches; they are gone afterwards."""
+    stored.manage_shell(SEASON)
+    yield stored
+    stored.manage_shell(GONE)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_season_in_figures_can_be_read_by_everybody(context: BrowserContext, season: Stage, theme: str) -> None:
+    page = themed(context, season, theme)
+    for path in ("/tournaments/", "/tournaments/?of=shadow"):
+        page.goto(f"{season.url}{path}")
+        expect(page.locator("body")).to_have_attribute("data-link", "live")
+        expect(page.locator(DRAWN).nth(19)).to_be_attached()
+        colour = page.evaluate("getComputedStyle(document.querySelector('#measures .js-line')).stroke")
+        assert colour == {"dark": "rgb(185, 194, 255)", "light": "rgb(47, 59, 179)"}[theme]
+        page.locator("#measures summary").click()
+        fits(page)
+        assert violations(page) == ""
+
+
+def test_one_crosshair_reads_six_charts_and_says_why_there_is_a_gap(page: Page, season: Stage) -> None:
+    page.goto(f"{season.url}/tournaments/")
+    expect(page.locator(DRAWN).nth(19)).to_be_attached()
+    assert page.evaluate(PIECES) == 2  # a line before the refused round, and one after it
+    for subplot in ("xy", "xy6"):
+        chart = page.locator(f'#measures .nsewdrag[data-subplot="{subplot}"]')
+        chart.scroll_into_view_if_needed()
+        width = chart.bounding_box()["width"]
+        for share in (0.5, 0.54, 0.55):
+            chart.hover(position={"x": width * share, "y": 20})
+        box = page.locator("#measures .hoverlayer")
+        expect(box).to_contain_text("2019-01-06 02:00 ET")
+        for words in ("week-06", "delta : weights refused", "efficiency : weights refused", "Momentum : 0.531 ±",
+                      "bars (overnight gap)", "diversity : 0.42", "promoted a week : 0.33 ±"):  # fmt: skip
+            expect(box).to_contain_text(words)
+        expect(box).not_to_contain_text("benched")  # that was in another week
+
+
+def test_the_season_is_told_in_words_and_a_new_round_comes_by_itself(page: Page, season: Stage) -> None:
+    page.goto(f"{season.url}/tournaments/")
+    expect(page.locator('[data-figure="delta"]')).to_contain_text("a session ±")
+    expect(page.locator('[data-figure="innovation"]')).to_contain_text("2 promoted in 8.0 weeks")
+    expect(page.locator("#measures summary")).to_have_text("In words and numbers: 12 rounds, 2 marks")
+    page.locator("#measures summary").click()
+    expect(page.locator("#measures [data-marks]")).to_contain_text("2019-02-10 02:00 ET: Bearish benched")
+    expect(page.locator(".by-round tbody tr").first).to_contain_text("not settled yet")
+    page.locator("body").evaluate("document.activeElement.blur()")  # what somebody uses is left as it is
+    season.manage_shell(FIRST)
+    expect(page.locator("#measures summary")).to_have_text("In words and numbers: 13 rounds, 2 marks", timeout=20_000)
+    expect(page.locator(".by-round tbody tr").first).to_contain_text("week-12")
+    page.locator("#measures").get_by_role("link", name="SHADOW", exact=True).click()
+    expect(page).to_have_url(f"{season.url}/tournaments/?of=shadow#measures")
+    expect(page.locator("#measures summary")).to_have_text(
+        "In words and numbers: 5 rounds, no marks"
+    )  # with the two that were there
 
 
 HOLD = """

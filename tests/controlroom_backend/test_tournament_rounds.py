@@ -114,12 +114,12 @@ def test_a_round_that_is_cut_off_anywhere_goes_on_and_tells_nothing_twice(admini
 
     def cut_off(self, at_ns):
         if len(done) == crash_at:
-            raise RuntimeError("killed")
+            raise SystemExit("killed")
         done.append(at_ns)
         step(self, at_ns)
 
     monkeypatch.setattr(holding.Driven, "_step", cut_off)
-    with pytest.raises(RuntimeError, match="killed"):
+    with pytest.raises(SystemExit, match="killed"):
         holding.hold(job=job, owner="me", row=round_of(job), load=lambda _: market())
     monkeypatch.setattr(holding.Driven, "_step", step)
     holding.hold(job=job, owner="me", row=round_of(job), load=lambda _: market())

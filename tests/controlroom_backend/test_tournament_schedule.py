@@ -31,8 +31,10 @@ from tests.controlroom_backend.scheduled import (
 )
 from tournaments import actions
 from tournaments.models import AllocationVersion, RulesVersion, TournamentRound
+from tournaments.rounds import HOUR_NS
 from tournaments.rules import schedule_of
 from tournaments.selectors import allocation_in_force, record_of
+from tournaments.station import RequestError, RoundRequest
 
 pytestmark = pytest.mark.usefixtures("no_heartbeat")
 
@@ -165,6 +167,66 @@ def test_prices_that_lack_are_waited_for_and_after_the_rules_time_it_is_settled_
     assert set(record_of(row).settlement.returns) == {"AAA", "CCC"}
 
 
+def test_a_symbol_that_is_gone_for_long_is_not_waited_for(station):
+    last = journaled(station, until_ns=OPENING.opens_ns, missing=[(row, 1) for row in range(45, 60)])
+    row = held(last)
+    settles = due("tournament", f"settle_tournament:{OPENING.key}", OPENING.session.close_ns + 1, last + 2)
+    assert rounds.scheduled(job_id=settles.id, owner="me")
+    row.refresh_from_db()
+    assert row.state == "settled"
+    assert set(record_of(row).settlement.returns) == {"AAA", "CCC"}
+
+
+def test_nobody_takes_the_schedules_place_by_a_round_of_their_own(station, person):
+    boss = person("tournament administrator")
+    request = RoundRequest(bars=["/data/daily.csv"], as_of_ns=OPENING.opens_ns)
+    with pytest.raises(
+        RequestError, match=f"as_of lies in {OPENING.key}, which the station's own schedule holds; give"
+    ):
+        actions.ask_round(request=request, reason="a trial", actor=boss)
+    assert not TournamentRound.objects.exists()
+    named = msgspec.structs.replace(request, name="trial")
+    assert actions.ask_round(request=named, reason="a trial", actor=boss)[0].round_id == "tournament:hand:trial"
+
+
+def test_a_round_by_hand_that_was_there_first_is_no_round_of_the_schedule(station):
+    """As an older station let them be."""
+    last = journaled(station, until_ns=OPENING.opens_ns)
+    TournamentRound.objects.create(
+        round_id=OPENING.key, rules_version=1, as_of_ns=OPENING.opens_ns, actor="ada", state="settle",
+        request=msgspec.json.encode(RoundRequest(bars=[], as_of_ns=OPENING.opens_ns)).decode(),
+    )  # fmt: skip
+    held(last)
+    [(_, word)] = words()
+    assert (word["outcome"], "was held by hand on files" in word["reason"]) == ("unchanged", True)
+    assert not AllocationVersion.objects.exists()
+
+
+def test_a_round_of_another_calendar_is_settled_on_its_own_bars(station, person):
+    last = journaled(station, until_ns=OPENING.opens_ns)
+    row = held(last)
+    boss = person("tournament administrator")
+    actions.draft_rules(changes={"calendar": "24/7"}, reason="coins alone", actor=boss)
+    actions.activate_rules(version=2, reason="coins alone", actor=boss)
+    later = latest(schedule_of(msgspec.structs.replace(FAST, calendar="24/7")), at("2018-07-15 02:00"))
+    held(last + 10, later)
+    row.refresh_from_db()
+    assert row.state == "settled"
+    assert set(record_of(row).settlement.classes) == {"AAA", "BBB", "CCC"}
+
+
+def test_a_fault_of_ours_ends_the_round_and_the_worker_hears_of_it(station, monkeypatch):
+    last = journaled(station, until_ns=OPENING.opens_ns)
+
+    def fault(*_):
+        raise IndexError("boolean index did not match")
+
+    monkeypatch.setattr("tournaments.conduct.Conductor._score", fault)
+    row = held(last)
+    assert (row.state, row.reason) == ("void", "boolean index did not match")
+    assert words()[-1][1]["outcome"] == "unchanged"
+
+
 def test_after_a_settlement_variants_are_looked_for_on_the_bars_that_are_there_now(station):
     opening = latest(schedule_of(FAST), at("2018-12-16 02:00"))
     last = journaled(station, until_ns=opening.session.close_ns, count=170)
@@ -291,6 +353,23 @@ def test_the_tick_asks_for_the_settlement_once_the_session_has_closed(live):
     assert asked(OPENING.session.close_ns - 1) == []
     assert asked(OPENING.session.close_ns) == [f"settle_tournament:{OPENING.key}"]
     assert asked(OPENING.session.close_ns + 60 * 10**9) == []
+
+
+def test_prices_that_lack_are_asked_for_once_more_when_they_were_waited_for(live):
+    since("2018-07-03")
+    [job] = schedule.tick(OPENING.opens_ns)
+    request = msgspec.structs.replace(msgspec.json.decode(job.request, type=JobDue), through_seq=2 * 47 - 1)
+    Job.objects.update(request=encode_payload(request).decode())
+    times = iter(range(OPENING.opens_ns, OPENING.opens_ns + 10 * 10**9, 10**9))
+    assert rounds.scheduled(job_id=job.id, owner="me", now_ns=lambda: next(times))
+    assert asked(OPENING.session.close_ns) == [f"settle_tournament:{OPENING.key}"]
+    Job.objects.filter(occurrence__startswith="settle").update(state="failed")  # it had no prices
+    assert asked(OPENING.session.close_ns + 71 * HOUR_NS) == []
+    [again] = schedule.tick(OPENING.session.close_ns + 72 * HOUR_NS)
+    assert again.occurrence == f"settle_tournament:{OPENING.key}#2"
+    assert rounds.scheduled(job_id=again.id, owner="me", now_ns=lambda: OPENING.session.close_ns + 72 * HOUR_NS)
+    assert TournamentRound.objects.get().state == "settled"
+    assert asked(OPENING.session.close_ns + 73 * HOUR_NS) == []
 
 
 def test_a_round_that_overruns_says_so_and_one_that_reaches_the_session_is_void(live):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from html import unescape
 
 import msgspec
 import pytest
@@ -13,8 +14,9 @@ from controlroom.supervisor.tournament import main
 from tests.conftest import ROOT
 from tests.operator.running import manage
 from tests.operator.test_tournament_command import folder, refused  # noqa: F401 - a fixture
-from tests.pages import rounds
+from tests.pages import allocations, rounds, seasons, trials
 from tests.pages.rounds import text_of
+from tournaments.evolution.models import Trial
 
 DATES = ("--from", "2018-06-10", "--to", "2018-07-07")
 SOURCE = Source(words=("SIMULATED",), said="Of a test.", facts=[("Seed", "1")])
@@ -139,7 +141,22 @@ def test_a_stations_rounds_are_in_shadow_and_void_ones_are_told(tmp_path, monkey
     assert SCRIPT not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "Unit books" not in html
-    assert "capital efficiency, which needs the bars" in html
+    assert "Left out: the innovation rate, which needs a week of a station's searches for variants" in unescape(html)
+    assert "left out: not every settled round" not in html  # the records have the exposure
+
+
+@pytest.mark.django_db
+def test_a_station_tells_how_many_variants_people_promoted_on_the_same_bars(tmp_path, monkeypatch):
+    monkeypatch.setenv("STATION_DATA_DIR", str(tmp_path))
+    seasons.stored()
+    seasons.searched()
+    stray = trials.search(trials.root("bullish"), statuses=("promoted",))  # on files: of no station's season
+    Trial.objects.filter(id=stray[0].id).update(promoted_ns=allocations.at_ns(4))
+    assert main(["report", "--out", str(tmp_path / "report.html"), "--data-dir", str(tmp_path)]) == 0
+    text = text_of((tmp_path / "report.html").read_text())
+    assert "2 promoted in 8.0 weeks of market time, a Poisson count, standard error 0.18" in text
+    assert "0.25 (0.03 to 0.90) promoted variants a week" in text
+    assert "Left out: capital efficiency: not every settled round has kept its gross exposure" in text
 
 
 @pytest.mark.django_db

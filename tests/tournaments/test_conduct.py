@@ -203,9 +203,8 @@ def test_a_benched_strategy_has_no_weight_and_stays_benched_where_it_was_away(he
 
 def test_one_that_people_let_in_starts_anew_at_nothing(held):
     scored, before = held[6], held[-1].allocated
-    weights = {**before.base, "bullish": 0.0}, {**before.competitive, "bullish": 0.0}
     standing = {**before.standing, "bullish": Standing("benched", 0.0)}
-    benched = msgspec.structs.replace(before, base=weights[0], competitive=weights[1], standing=standing)
+    benched = msgspec.structs.replace(before, standing=standing)  # the engine never took its weight: it has one still
     found = allocated_after(scored, before=benched, readmitted={"bullish": "ada, bob", "momentum": "nobody"})
     back = found.standing["bullish"]
     assert (back.status, back.readmitted_by, back.counted_from_ns) == ("active", "ada, bob", OCCURRENCE.opens_ns)

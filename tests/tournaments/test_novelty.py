@@ -7,7 +7,7 @@ from agents.strategies import parameter_array
 from engine.configuration import load_settings
 from market.occurrences import between
 from tests.tournaments.seasons import QUICK, days, entrants
-from tournaments.conduct import Conductor, Inputs
+from tournaments.conduct import Conductor, Inputs, walked
 from tournaments.novelty import MOST_EARLIER, earlier_approaches
 from tournaments.record import RoundRecord
 from tournaments.rounds import new_round
@@ -41,14 +41,17 @@ OCCURRENCE = between(schedule_of(RULES), int(MARKET.daily.now_ns[180]), int(MARK
 OTHERS = {"bullish": "momentum", "bearish": "mean_reversion", "mean_reversion": "bullish", "momentum": "bearish"}
 
 
-def allocated(earlier):
+def allocated(earlier, *, walked_to_ns=None):
     """Return what a round decides whose entrants had earlier approaches, and its scores."""
     inputs = Inputs(
         market=MARKET, entrants=entrants(), rules=RULES, costs=load_settings().costs, capital=1e6, seed=11,
         as_of_ns=OCCURRENCE.opens_ns, threads=1, earlier=earlier,
     )  # fmt: skip
     record = RoundRecord(round=new_round(OCCURRENCE, RULES, started_ns=OCCURRENCE.opens_ns, calendars={"XNYS"}))
-    conductor = Conductor(inputs)
+    seen = None
+    if walked_to_ns is not None:
+        seen = walked(MARKET, inputs.entrants, inputs.costs, RULES, as_of_ns=walked_to_ns)
+    conductor = Conductor(inputs, seen)
     while record.round.state != "settle":
         record = conductor.step(record, record.round.deadlines_ns[record.round.state])
     return record.allocated, {row.agent: row for row in record.scores}
@@ -79,3 +82,11 @@ def test_an_approach_that_says_what_it_always_said_gains_nothing(plain):
     made, _ = allocated({each.name: (each,) for each in entrants()})
     assert made.novelty == dict.fromkeys(OTHERS, 0.0)
     assert made.stages == plain[0].stages
+
+
+def test_bars_of_after_the_opening_change_nothing_of_it():
+    """A station's history may reach beyond: the settlement walks to its end."""
+    told = {each.name: each.policy for each in entrants()}
+    earlier = {"momentum": (Entrant("momentum", told["bullish"], parameter_array(told["bullish"], {})),)}
+    to_the_end, _ = allocated(earlier, walked_to_ns=int(MARKET.daily.now_ns[-1]))
+    assert to_the_end.novelty == allocated(earlier)[0].novelty

@@ -7,7 +7,9 @@ import pytest
 from tests.pages import rounds
 from tournaments.reporting import figures
 from tournaments.reporting.claims import claims
-from tournaments.reporting.estimates import Interval, by_student, jackknifed, resampled
+from tournaments.reporting.estimates import Interval, by_student, jackknifed, of_poisson, resampled
+from tournaments.reporting.exposure import exposure
+from tournaments.reporting.innovation import Innovation, innovated
 from tournaments.scores.performance import maximum_drawdown, sharpe
 from tournaments.unit_book import UnitBook
 
@@ -97,8 +99,79 @@ def test_what_a_season_cannot_measure_is_not_measured_and_says_why():
     assert all(each.measured or each.note for each in held)
     told = {each.what: each for each in held}
     assert not told["Strategy innovation rate"].measured
-    assert not told["Capital efficiency"].measured  # the records hold no gross exposure
+    assert "needs a week of a station's searches" in told["Strategy innovation rate"].note
     assert told["Risk-adjusted returns"].measured
     assert not {each.what: each for each in without}["Risk-adjusted returns"].measured
     drawdown = told["Maximum drawdown"].measured[0].interval
     assert drawdown.value <= 0.0
+
+
+def exposed(record, gross):
+    return msgspec.structs.replace(record, settlement=msgspec.structs.replace(record.settlement, gross_of=gross))
+
+
+def test_capital_efficiency_is_of_the_records_exposures_where_every_settled_round_has_them():
+    names = figures.agents_in(rounds.held())
+    gross = [{name: 0.2 + 0.1 * k + 0.05 * row for k, name in enumerate(names)} for row in range(2)]
+    records = [exposed(each, known) for each, known in zip(rounds.held(), gross, strict=True)]
+    held = figures.predicted(records)
+    sums = [
+        sum((each.allocated.base[name] + each.allocated.competitive[name]) * known[name] for name in names)
+        for each, known in zip(records, gross, strict=True)
+    ]
+    assert figures.capital(held).efficiency.value == pytest.approx(2.0 / sum(sums))
+    assert exposure(records[0].allocated, records[0].settlement) == pytest.approx(sums[0])
+    agents = [figures.agent_figures(records, name) for name in names]
+    told = {each.what: each for each in claims(records, agents, figures.capital(held))}["Capital efficiency"]
+    assert told.measured[0].interval.value == pytest.approx(2.0 / sum(sums))
+    before = exposed(records[0], {})
+    assert figures.predicted([before, records[1]]).gross is None
+    told = {each.what: each for each in claims([before, records[1]], agents, figures.capital(
+        figures.predicted([before, records[1]])))}["Capital efficiency"]  # fmt: skip
+    assert not told.measured
+    assert "not every settled round has kept its gross exposure" in told.note
+
+
+def test_exposure_is_not_known_without_that_of_all_with_capital():
+    record = rounds.held()[0]
+    made, names = record.allocated, sorted(record.allocated.base)
+    some = exposed(record, dict.fromkeys(names[1:], 0.5)).settlement
+    assert exposure(made, some) is None
+    benched = msgspec.structs.replace(
+        made, base=made.base | {names[0]: 0.0}, competitive=made.competitive | {names[0]: 0.0}
+    )
+    held = sum(made.base[name] + made.competitive[name] for name in names[1:])
+    assert exposure(benched, some) == pytest.approx(0.5 * held)
+    assert exposure(made, None) is None
+
+
+WEEK_NS = 7 * 86_400 * 10**9
+
+
+def test_innovation_counts_from_the_first_search_to_an_instant_and_no_further():
+    found = innovated([3 * WEEK_NS, WEEK_NS], [2 * WEEK_NS, 5 * WEEK_NS, 6 * WEEK_NS], 5 * WEEK_NS)
+    assert found == Innovation(2, 4.0)
+    assert (found.rate, found.error) == (0.5, pytest.approx(2**0.5 / 4))
+    assert innovated([WEEK_NS], [], 2 * WEEK_NS - 1) is None
+    assert innovated([], [], WEEK_NS) is None
+    none = innovated([0], [9 * WEEK_NS], 8 * WEEK_NS)
+    assert (none.rate, none.error, none.most) == (0.0, None, 3.0 / 8.0)
+
+
+def test_the_interval_of_a_count_is_garwoods():
+    assert of_poisson(0, 2.0).high == pytest.approx(3.6889 / 2, rel=1e-4)
+    found = of_poisson(4, 8.0)
+    assert (found.value, found.error, found.count) == (0.5, 0.25, 8)
+    assert (found.low, found.high) == (pytest.approx(1.0899 / 8, rel=1e-4), pytest.approx(10.2416 / 8, rel=1e-4))
+    assert of_poisson(0, 2.0).low == 0.0
+
+
+def test_a_count_of_promotions_is_beside_the_claim_with_its_errors():
+    records = rounds.held()
+    agents = [figures.agent_figures(records, name) for name in figures.agents_in(records)]
+    told = {each.what: each for each in claims(records, agents, None, Innovation(2, 8.0))}["Strategy innovation rate"]
+    assert told.measured[0].interval == of_poisson(2, 8.0)
+    assert "2 promoted in 8.0 weeks of market time, a Poisson count, standard error 0.18" in told.yardstick
+    none = {each.what: each for each in claims(records, agents, None, Innovation(0, 8.0))}["Strategy innovation rate"]
+    assert "standard error" not in none.yardstick
+    assert none.measured[0].interval.high == pytest.approx(3.6889 / 8, rel=1e-4)

@@ -21,6 +21,7 @@ from tournaments.rules import (
     field_problem,
     fingerprint,
     from_json,
+    loosened,
     problems,
 )
 
@@ -201,3 +202,20 @@ def test_one_rule_written_in_two_ways_is_one_version():
 def test_the_canonical_json_has_the_declared_order_and_the_version():
     assert list(json.loads(canonical_json(DEFAULT))) == list(Rules.__struct_fields__)
     assert changed(DEFAULT, with_(version=2)) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "looser"),
+    [
+        ("strategy_cap", 0.5),
+        ("drawdown_benched", 0.9),
+        ("pool_move_cap", 0.05),
+        ("evidence", False),
+        ("evidence_full", 5.0),
+    ],
+)
+def test_what_lets_capital_move_farther_is_looser_and_its_opposite_is_not(field, looser):
+    before = Rules()
+    after = msgspec.structs.replace(before, **{field: looser})
+    assert loosened(before, after) == [field]
+    assert loosened(after, before) == []

@@ -116,7 +116,10 @@ def test_two_versions_are_compared_history_by_history(simulated):
     )
     told = paired(msgspec.structs.replace(simulated, by_history=moved), simulated)
     assert list(told) == ["bearish", "momentum", "first_is_best", "regret", "diversity", "delta"]
-    assert (told["delta"].mean, told["delta"].error) == (pytest.approx(0.02), pytest.approx(0.01))
+    assert told["delta"].mean == pytest.approx((5 * 0.01 + 0.03) / 6)  # a round counts once, whichever history it is of
+    assert told["delta"].error == pytest.approx(math.sqrt(2.0 * (0.05 - 5 * 0.08 / 6) ** 2 * 2.0) / 6)
+    others = msgspec.structs.replace(simulated.by_history[0], rounds=2)
+    assert paired(simulated, msgspec.structs.replace(simulated, by_history=(others, simulated.by_history[1]))) == {}
 
 
 def test_without_pairs_nothing_is_compared(simulated):

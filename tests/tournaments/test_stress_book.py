@@ -23,8 +23,10 @@ from tournaments.stress.book import (
     REGAINED,
     RESULTS,
     TURNOVER,
+    dense_closes,
     deviation,
     recovery,
+    room_of,
     run_path,
 )
 from tournaments.stress.paths import CLOSE, HISTORY
@@ -37,8 +39,9 @@ BAND = 0.1
 def traded(path, targets, terms, *, group=1, budgets=None, weight=1.0, spread=1.0, depth=1.0, before=None):
     """Run a path from a flat book; return equity, result, symbols and account."""
     n = path.shape[1]
-    history = np.repeat(path[:1, :, 0], HISTORY, axis=0) if before is None else before
-    closes = np.concatenate((history, path[..., CLOSE])).copy()
+    closes = np.zeros((n, room_of(len(path))))
+    closes[:, :HISTORY] = path[:1, :, 0].T if before is None else before.T
+    dense_closes(path, closes)
     rows, account = terms.symbols.copy(), np.zeros(1, ACCOUNT)
     account["cash_micro"] = round(terms.capital * 1e6)
     equity, result = np.empty(len(path)), np.empty(RESULTS)
@@ -145,12 +148,12 @@ def test_sigma_is_the_kernels_to_the_last_bit(count):
     path = walk(1, 150, 2, daily=0.2)[0]
     symbols, bars = conditions(2).symbols.copy(), empty_bars(2)
     symbols["present"] = 1
-    closes = path[..., CLOSE].copy()
+    closes = path[..., CLOSE].T.copy()
     for t in range(len(path)):
-        bars["close"] = closes[t]
+        bars["close"] = closes[:, t]
         mark_symbols(symbols, bars, count)
         if t >= count:
-            assert [deviation(closes, i, t, np.empty(count)) for i in (0, 1)] == symbols["sigma"].tolist()
+            assert [deviation(closes[i], t, np.empty(count)) for i in (0, 1)] == symbols["sigma"].tolist()
 
 
 @hypothesis_settings(derandomize=True)

@@ -5,6 +5,7 @@ import pytest
 
 from tests.tournaments.stressed import conditions, walk
 from tests.tournaments.test_stress_book import BAND, engine_units, traded
+from tournaments.stress.book import BLOCK, stays
 
 BARS, SYMBOLS = 240, 3
 
@@ -42,3 +43,18 @@ def test_a_small_position_within_the_band_is_closed_where_its_target_goes():
     expected, lots = engine_units(path, targets, terms)
     assert equity == pytest.approx(expected, rel=1e-13)
     assert rows["lots"].tolist() == lots == [0]
+
+
+def quiet(target: float, units: float) -> int:
+    """Return how many bars of a block a book of a million rests with so many units at a price of 100."""
+    closes, alone = np.full((1, BLOCK), 100.0), np.ones(1)
+    return stays(
+        alone * units, alone * target, alone, np.zeros(1, np.int64), 1, closes, 0, alone, 1.0, np.full(BLOCK, 1e6),
+        BAND, np.empty(BLOCK, np.int64),
+    )  # fmt: skip
+
+
+def test_a_book_rests_within_the_band_but_not_on_the_rest_of_what_it_was_told_to_leave():
+    assert quiet(0.05, 400.0) == BLOCK
+    assert quiet(0.05, 1600.0) == 0, "beyond the band"
+    assert quiet(0.0, 3.0) == 0, "a sale of it was cancelled, and the next close decides anew"

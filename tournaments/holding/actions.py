@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from agents.strategies import STRATEGIES, parameter_array
 from audit.keys import private_file
@@ -72,13 +72,17 @@ def hold(
     with kept_lease(job_id=job.id, owner=owner) as lease:
         try:
             if job.attempts > ATTEMPTS:
-                raise RequestError(f"given up after {ATTEMPTS} attempts that never ended")
+                raise RequestError(f"given up after {ATTEMPTS} attempts that never ended")  # noqa: TRY301 - one handler
             ended = row.state in TERMINAL  # a crash may have come between its end and the job's
             for step, share in () if ended else _driven(row, load, deploy, clock).steps():
                 lease.phase, lease.percent = step, share
-        except (ValueError, OSError) as error:
+        except (LeaseLostError, DatabaseError):
+            raise  # somebody else goes on with it, or this process when the database is there again
+        except Exception as error:
+            if not isinstance(error, ValueError | OSError):
+                log.exception("round %s", row.round_id)  # a fault of ours: the round ends with it all the same
             problem = str(error) if row.state == "settle" else ""
-            _void(row, str(error))
+            _void(row, str(error) or type(error).__name__)
     if row.state in TERMINAL:
         keeping.destroy(_folder(), row.round_id)
     with transaction.atomic():
@@ -89,14 +93,23 @@ def hold(
     return True
 
 
-def settle_due(rows: Iterable[TournamentRound], *, load: Load) -> None:
-    """Settle rounds whose session the bars hold by now: a bar that came late, or a file that was away, is there."""
+def settle_due(rows: Iterable[TournamentRound], *, load: Callable[[TournamentRound], Market]) -> list[TournamentRound]:
+    """Settle rounds whose session the bars hold by now: a bar that came late, or a file that was away, is there.
+
+    Returns those that it has settled. Whatever keeps one of them from it keeps no other round.
+    """
+    done = []
     for row in rows:
         try:
-            for step, _ in _driven(row, load).steps():
+            for step, _ in _driven(row, lambda _request, row=row: load(row)).steps():  # type: ignore[misc] # row is bound
                 log.info("round %s: %s", row.round_id, step)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, LeaseLostError, DatabaseError) as error:
             log.warning("round %s cannot be settled: %s", row.round_id, error)
+        except Exception:
+            log.exception("round %s cannot be settled", row.round_id)
+        if row.state == "settled":
+            done.append(row)
+    return done
 
 
 @dataclass

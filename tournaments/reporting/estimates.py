@@ -1,11 +1,11 @@
-"""An estimate with its 95 % interval, from few independent things: Student's t, a jackknife, a block bootstrap."""
+"""An estimate with its 95 % interval, from few things: Student's t, a jackknife, a block bootstrap, a Poisson count."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t
+from scipy.stats import chi2, t
 
 from tournaments.scores.clustered import Estimate
 
@@ -21,7 +21,7 @@ Float64Array = npt.NDArray[np.float64]
 class Interval:
     """A value, its standard error and central 95 % interval, None where nothing shows the spread.
 
-    ``count`` are the independent things behind it: rounds or sessions.
+    ``count`` are the independent things behind it: rounds, sessions or weeks.
     """
 
     value: float
@@ -49,6 +49,16 @@ def by_student(value: float, error: float | None, count: int) -> Interval:
 def of_rounds(estimate: Estimate) -> Interval:
     """Return the interval of a mean whose error is clustered by round."""
     return by_student(estimate.mean, estimate.error, estimate.rounds)
+
+
+def of_poisson(events: int, span: float) -> Interval:
+    """Return events by unit of ``span`` with the exact interval of a Poisson count (Garwood 1936).
+
+    Its error is sqrt(events) / span, None of no event; ``count`` are the whole units that it rests on.
+    """
+    low = 0.0 if not events else float(chi2.ppf((1.0 - LEVEL) / 2.0, 2 * events)) / 2.0 / span
+    high = float(chi2.ppf((1.0 + LEVEL) / 2.0, 2 * events + 2)) / 2.0 / span
+    return Interval(events / span, events**0.5 / span if events else None, low, high, int(span))
 
 
 def jackknifed(statistic: Callable[[Float64Array], float], rows: Float64Array) -> Interval:

@@ -10,6 +10,7 @@ from tournaments.allocation.evidence import log_evidence
 from tournaments.allocation.metrics import CompetitiveDelta, competitive_delta
 from tournaments.record import Allocated, RoundRecord
 from tournaments.reporting.estimates import Interval, by_student, jackknifed, of_rounds, resampled
+from tournaments.reporting.exposure import exposure
 from tournaments.scores.accuracy import hit_rate
 from tournaments.scores.clustered import clustered_mean
 from tournaments.scores.performance import maximum_drawdown, sharpe, sharpe_error
@@ -114,16 +115,21 @@ def agent_figures(records: Sequence[RoundRecord], name: str) -> Agent:
 
 
 def predicted(records: Sequence[RoundRecord]) -> InForce | None:
-    """Return the sessions that settled rounds predicted, with each round's own weights; None before the first."""
+    """Return the sessions that settled rounds predicted, with each round's own weights; None before the first.
+
+    ``gross`` is there where every round was settled with the exposure of all that it gave capital.
+    """
     done, names = settled(records), agents_in(records)
     if not done:
         return None
     rows = [each.settlement.returns_of for each in done if each.settlement]
+    gross = [_gross(each, names) for each in done]
     return InForce(
         agents=tuple(names), known_ns=tuple(each.round.settles_ns for each in done),
         base=np.array([_row(each.allocated, names, pool=False) for each in done]),
         pool=np.array([_row(each.allocated, names, pool=True) for each in done]),
         returns=np.array([[row.get(name, 0.0) for name in names] for row in rows]),
+        gross=None if any(row is None for row in gross) else np.array(gross),
     )  # fmt: skip
 
 
@@ -203,6 +209,14 @@ def _mean(values: Sequence[float]) -> Interval:
 
 def _sharpe(returns: Float64Array) -> Interval:
     return by_student(sharpe(returns), sharpe_error(returns), len(returns))
+
+
+def _gross(record: RoundRecord, names: Sequence[str]) -> list[float] | None:
+    """Return each unit book's mean gross exposure in the session, None where that of one with capital is not known."""
+    assert record.allocated is not None and record.settlement is not None  # noqa: S101, PT018 - that is settled
+    if exposure(record.allocated, record.settlement) is None:
+        return None
+    return [record.settlement.gross_of.get(name, 0.0) for name in names]
 
 
 def _row(made: Allocated | None, names: Sequence[str], *, pool: bool) -> list[float]:

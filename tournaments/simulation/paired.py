@@ -7,6 +7,8 @@ comparison by common random numbers: Law, "Simulation Modeling and Analysis", 5t
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tournaments.scores.clustered import Estimate, clustered_mean
 from tournaments.simulation.honesty import Plain
 
@@ -26,16 +28,18 @@ class OfHistory(Plain, frozen=True):
 
 
 def paired(one: "Simulated", other: "Simulated") -> dict[str, Estimate]:
-    """Return ``one`` less ``other`` for each figure, each history that both settled rounds of counting once.
+    """Return ``one`` less ``other`` for each figure, every settled round counting once, errors clustered by history.
 
-    Empty where there are no pairs: the agents differ, or the schedules give the histories other rounds.
+    Empty where there are no pairs: the agents differ, or a history has not as many settled rounds under both.
     """
-    pairs = [(a, b) for a, b in zip(one.by_history, other.by_history, strict=False) if a.rounds and b.rounds]
-    if list(one.wins) != list(other.wins) or len(one.by_history) != len(other.by_history) or not pairs:
+    rounds = [each.rounds for each in one.by_history]
+    if list(one.wins) != list(other.wins) or rounds != [each.rounds for each in other.by_history] or not sum(rounds):
         return {}
+    pairs = list(zip(one.by_history, other.by_history, strict=True))
+    history = np.repeat(np.arange(len(pairs)), rounds)
 
     def difference(of: Callable[[OfHistory], float]) -> Estimate:
-        return clustered_mean([of(a) - of(b) for a, b in pairs], range(len(pairs)))
+        return clustered_mean(np.repeat([of(a) - of(b) for a, b in pairs], rounds), history)
 
     found = {name: difference(lambda each, k=k: each.won[k]) for k, name in enumerate(one.wins)}  # type: ignore[misc] # k is bound
     return found | {

@@ -134,6 +134,8 @@ def simulate(
     check(rules, agents, iterations, trials)
     field = replace(season, entrants=entrants(season.entrants, agents, season.seed), rules=rules)
     names, kept = [each.name for each in field.entrants], [] if kept is None else kept
+    told = next((k for k, each in enumerate(kept) if len(each.delta) != len(each.won)), len(kept))
+    del kept[told:]  # an older station kept less of a history than is asked now
     done = sum(len(each.won) + each.void for each in kept)
 
     def one_more() -> None:

@@ -13,7 +13,8 @@ from numba import njit
 
 from engine.fills import budget_lots, market_price_micro
 from engine.ledger import book_net, notional_micro, trade_fee
-from tournaments.stress.paths import CLOSE, OPEN, VOLUME
+from tournaments.stress.compiled import lean
+from tournaments.stress.paths import CLOSE, HISTORY, OPEN, VOLUME
 from tournaments.stress.sizing import renewed, wanted_change
 
 Float64Array = npt.NDArray[np.float64]
@@ -23,40 +24,43 @@ RESULTS = 8
 """Columns of a path's result: profit, mean gross exposure, turnover and costs as fractions of the capital at its start;
 bars from the event until the book is flat; deepest fall below the equity before the event, as a fraction of it; the
 share of that fall regained, and the bars it took (to the path's end where it was not regained whole)."""
+BLOCK = 16  # bars looked ahead at once
 
 
-@njit(cache=True, nogil=True)
-def dense_closes(path: Float64Array, before: Float64Array, out: Float64Array) -> None:
-    """Write the closes ``before`` [h, n] and those of a path [bars, n, 5] into ``out`` [h + bars, n]."""
-    known = len(before)
-    out[:known] = before
-    for t in range(path.shape[0]):
-        for i in range(path.shape[1]):
-            out[known + t, i] = path[t, i, CLOSE]
+def room_of(bars: int) -> int:
+    """Return how many closes of a symbol a path needs room for: those known before, its own, and a block beyond."""
+    return HISTORY + bars + BLOCK
 
 
-@njit(cache=True, nogil=True)
-def deviation(closes: Float64Array, i: int, at: int, returns: Float64Array) -> float:
-    """Return the deviation of symbol i's returns up to row ``at``, as engine.kernel.mark_symbols has it.
+@lean
+def dense_closes(path: Float64Array, out: Float64Array) -> None:
+    """Write the closes of a path [bars, n, 5] behind the ``HISTORY`` known before in ``out`` [n, room_of(bars)]."""
+    for i in range(path.shape[1]):
+        for t in range(path.shape[0]):
+            out[i, HISTORY + t] = path[t, i, CLOSE]
+
+
+@lean
+def deviation(closes: Float64Array, at: int, returns: Float64Array) -> float:
+    """Return the deviation of a symbol's returns up to bar ``at`` of its closes, as engine.kernel.mark_symbols has it.
 
     The kernel carries a ring of returns along bar by bar; only fills ask for the deviation, and few bars have one.
     ``returns`` [bars to count] is overwritten.
     """
-    count, mean, later = len(returns), 0.0, closes[at, i]
+    count, mean, squares = len(returns), 0.0, 0.0
+    later, earlier = closes[at - count + 1 : at + 1], closes[at - count : at]
     for k in range(count):
-        earlier = closes[at - 1 - k, i]
-        returns[k] = later / earlier - 1.0
+        returns[k] = later[k] / earlier[k] - 1.0
+    for k in range(count - 1, -1, -1):  # the newest first, apart from the quotients: those fill vector registers
         mean += returns[k]
-        later = earlier
     mean /= count
-    squares = 0.0
-    for k in range(count):
+    for k in range(count - 1, -1, -1):
         distance = returns[k] - mean
         squares += distance * distance
     return float(np.sqrt(squares / (count - 1)))
 
 
-@njit(cache=True, nogil=True)
+@lean
 def fill(  # noqa: PLR0917 - compiled code is called with positions
     rows: Any,
     i: int,
@@ -91,7 +95,7 @@ def fill(  # noqa: PLR0917 - compiled code is called with positions
     return done
 
 
-@njit(cache=True, nogil=True)
+@lean
 def hold(  # noqa: PLR0917 - compiled code is called with positions
     rows: Any,
     account: Any,
@@ -109,13 +113,14 @@ def hold(  # noqa: PLR0917 - compiled code is called with positions
             book_net(rows, i, account, lots[i], int(start[i] * 1e6 + 0.5), 0, start[i])
 
 
-@njit(cache=True, nogil=True)
+@lean
 def fill_all(  # noqa: PLR0917 - compiled code is called with positions
     rows: Any,
     account: Any,
     lots: Any,
     pending: Any,
     owned: Float64Array,
+    units: Float64Array,
     path: Float64Array,
     closes: Float64Array,
     t: int,
@@ -129,57 +134,84 @@ def fill_all(  # noqa: PLR0917 - compiled code is called with positions
     for i in range(len(rows)):
         if pending[i] == 0:
             continue
-        sigma = deviation(closes, i, len(closes) - len(path) + t - 1, returns)
+        sigma = deviation(closes[i], HISTORY + t - 1, returns)
         volume = path[t, i, VOLUME] / depth
         done = fill(rows, i, account, pending[i], path[t, i, OPEN], volume, sigma, spread, costs)
         pending[i] -= done
         lots[i] += done
-        owned[i] = lots[i] * (rows[i].lot_numerator / rows[i].lot_denominator)
+        owned[i] = lots[i] * units[i]
         traded += abs(done) * rows[i].lot_numerator / rows[i].lot_denominator * path[t, i, OPEN]
     return traded
 
 
-@njit(cache=True, nogil=True, inline="always")
+@lean
 def value(cash: float, owned: Float64Array, closes: Float64Array, at: int) -> tuple[float, float]:
-    """Return equity and gross exposure of cash and units ``owned`` f8 [n] at the closes of row ``at``."""
+    """Return equity and gross exposure of cash and units ``owned`` f8 [n] at the closes of bar ``at``."""
     equity, gross = cash, 0.0
     for i in range(len(owned)):
-        worth = owned[i] * closes[at, i]
+        worth = owned[i] * closes[i, at]
         equity += worth
         gross += abs(worth)
     return equity, gross
 
 
-@njit(cache=True, nogil=True, inline="always")
+@lean
+def value_block(  # noqa: PLR0917 - compiled code is called with positions
+    cash: float, owned: Float64Array, active: Any, busy: int, closes: Float64Array, at: int, equity: Float64Array,
+    gross: Float64Array,
+) -> None:  # fmt: skip
+    """Write what ``value`` returns for each of a block's bars from ``at`` on; of symbols ``busy`` are ``active``."""
+    equity[:], gross[:] = cash, 0.0
+    for a in range(busy):
+        units, prices = owned[active[a]], closes[active[a], at : at + len(equity)]
+        for j in range(len(prices)):  # a length that is known beforehand would be unrolled, not put in registers
+            worth = units * prices[j]
+            equity[j] += worth
+            gross[j] += abs(worth)
+
+
+@lean
 def stays(  # noqa: PLR0917 - compiled code is called with positions
     owned: Float64Array,
     now: Float64Array,
-    steps: Float64Array,
+    units: Float64Array,
+    active: Any,
+    busy: int,
     closes: Float64Array,
     at: int,
     budgets: Float64Array,
-    capital: float,
+    weight: float,
+    believed: Float64Array,
     band: float,
-) -> bool:
-    """Whether a book that waits for nothing, with the lots and targets it was last sized by, surely wants nothing.
+    outside: Any,
+) -> int:
+    """Return for how many bars of a block a book that waits for nothing surely wants nothing, as it was sized last.
 
-    What ``sizing.wanted_change`` finds inside the band, without its branches: truncation adds less than a lot (of
-    ``steps`` f8 [n] units, 0 where nothing is held or wanted), rounding far less than the billionth left for it.
+    What ``sizing.wanted_change`` finds inside the band, without its branches: truncation adds less than a lot,
+    rounding far less than the billionth left for it. ``outside`` i8 [block] is overwritten.
     """
-    outside = 0
-    for i in range(len(owned)):
-        mine, price = capital * budgets[i], closes[at, i]
-        most = abs(now[i] * mine - owned[i] * price) + steps[i] * price
-        outside += not most + 1e-9 * abs(mine) < band * mine  # so is what is not a number
-    return outside == 0
+    outside[:] = 0
+    for a in range(busy):
+        i = active[a]
+        if now[i] == 0.0:  # what is left of a position closes, however small
+            return 0
+        target, has, unit, budget, prices = now[i], owned[i], units[i], budgets[i], closes[i, at : at + len(outside)]
+        for j in range(len(prices)):
+            mine, price = weight * believed[j] * budget, prices[j]
+            most = abs(target * mine - has * price) + unit * price
+            outside[j] += not most + 1e-9 * abs(mine) < band * mine  # so is what is not a number
+    for j in range(len(outside)):
+        if outside[j] != 0:
+            return j
+    return len(outside)
 
 
-@njit(cache=True, nogil=True)
+@lean
 def size_all(  # noqa: PLR0917 - compiled code is called with positions
     lots: Any,
     pending: Any,
     units: Float64Array,
-    steps: Float64Array,
+    active: Any,
     closes: Float64Array,
     at: int,
     now: Float64Array,
@@ -187,30 +219,75 @@ def size_all(  # noqa: PLR0917 - compiled code is called with positions
     capital: float,
     band: float,
 ) -> tuple[int, int]:
-    """Let the book want what its targets say at the closes that it sees; write ``steps`` for ``stays``.
+    """Let the book want what its targets say at the closes that it sees; list in ``active`` what it deals with.
 
     Returns in how many symbols it waits for a fill, and in how many it holds, waits or wants anything.
     """
     waits, busy = 0, 0
     for i in range(len(lots)):
-        steps[i] = 0.0
         if now[i] != 0.0 or lots[i] != 0 or pending[i] != 0:
-            pending[i] = renewed(now[i], capital * budgets[i], closes[at, i], units[i], lots[i], pending[i], band)
-            steps[i] = units[i]
+            pending[i] = renewed(now[i], capital * budgets[i], closes[i, at], units[i], lots[i], pending[i], band)
+            waits += pending[i] != 0
+            active[busy] = i
             busy += 1
-        waits += pending[i] != 0
     return waits, busy
 
 
-@njit(cache=True, nogil=True, inline="always")
-def told(targets: Float64Array, k: int, now: Float64Array) -> bool:
-    """Write the targets [n] of decision k, within -1 and 1, into ``now``; return whether they are what it held."""
-    changed = 0
-    for i in range(len(now)):
-        target = min(1.0, max(-1.0, targets[k, i]))
-        changed += target != now[i]
-        now[i] = target
-    return changed == 0
+@lean
+def bounded(target: float) -> float:
+    """Return a target within -1 and 1."""
+    return min(1.0, max(-1.0, target))
+
+
+@lean
+def next_turn(targets: Float64Array, now: Float64Array, group: int, bars: int, t: int) -> int:
+    """Return the first bar from t on at whose close targets [decisions, n] are others than ``now``; else ``bars``."""
+    for k in range(t // group, len(targets)):
+        changed = 0
+        for i in range(len(now)):
+            changed += bounded(targets[k, i]) != now[i]
+        if changed > 0:
+            return min((k + 1) * group, bars) - 1
+    return bars
+
+
+@lean
+def look_ahead(  # noqa: PLR0917 - compiled code is called with positions
+    cash: float,
+    owned: Float64Array,
+    now: Float64Array,
+    units: Float64Array,
+    active: Any,
+    busy: int,
+    closes: Float64Array,
+    seen: Float64Array,
+    spoilt: bool,  # noqa: FBT001 - compiled
+    budgets: Float64Array,
+    weight: float,
+    band: float,
+    t: int,
+    turn: int,
+    worth: Float64Array,
+    outside: Any,
+) -> int:
+    """Value a book that waits for nothing from bar t on; return the first bar at which it must be sized, or ``turn``.
+
+    All bars of a block at once, in vector registers: what a book holds is the same until it is sized, and most bars
+    change nothing. ``worth`` f8 [4, bars + block]: equity, gross exposure, and a block of both as the book believes.
+    """
+    last = min(turn, worth.shape[1] - BLOCK - 1)
+    while t <= last:
+        equity, gross, at = worth[0, t : t + BLOCK], worth[1, t : t + BLOCK], HISTORY + t
+        value_block(cash, owned, active, busy, closes, at, equity, gross)
+        believed = equity
+        if spoilt:
+            believed = worth[2, :BLOCK]
+            value_block(cash, owned, active, busy, seen, at, believed, worth[3, :BLOCK])
+        quiet: int = stays(owned, now, units, active, busy, seen, at, budgets, weight, believed, band, outside)
+        if quiet < BLOCK:
+            return min(t + quiet, turn)
+        t += BLOCK
+    return turn
 
 
 @njit(cache=True, nogil=True)
@@ -236,45 +313,66 @@ def run_path(  # noqa: PLR0917 - compiled code is called with positions
 ) -> None:
     """Trade one path: sized by what is seen, filled and valued at what is true.
 
-    rows SYMBOL [n] and account ACCOUNT [1], fresh, are changed; path f8 [bars, n, 5]; closes and seen f8 [h + bars, n],
-    those before it first, ``spoilt`` where they differ; held f8 [n] and targets f8 [decisions, n], one each ``group``
-    bars; equity f8 [bars] and result f8 [8] are written.
+    rows SYMBOL [n] and account ACCOUNT [1], fresh, are changed; path f8 [bars, n, 5]; closes and seen f8
+    [n, room_of(bars)], those before it first, ``spoilt`` where they differ; held f8 [n] and targets f8 [decisions, n],
+    one each ``group`` bars; equity f8 [bars] and result f8 [8] are written.
     """
-    n, bars, capital, known = len(rows), len(path), account[0].cash_micro * 1e-6, len(closes) - len(path)
-    lots, pending, steps = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n)
+    n, bars, capital = len(rows), len(path), account[0].cash_micro * 1e-6
+    lots, pending, active = np.zeros(n, np.int64), np.zeros(n, np.int64), np.arange(n)
     units, returns = rows.lot_numerator / rows.lot_denominator, np.empty(costs[0].volatility_bars)
-    hold(rows, account, lots, held, closes[known - 1], budgets, capital * weight)
+    worth, outside = np.empty((4, bars + BLOCK)), np.empty(BLOCK, np.int64)
+    hold(rows, account, lots, held, closes[:, HISTORY - 1], budgets, capital * weight)
     owned, cash, now = lots * units, account[0].cash_micro * 1e-6, np.minimum(1.0, np.maximum(-1.0, held))
-    result[:], waits, busy, same, flat = 0.0, 0, 1, False, -1
-    for t in range(bars):
+    result[:], waits, busy, t, turn = 0.0, 0, n, 0, 0
+    while True:
         if waits > 0:
             wide, thin = (spread, depth) if t >= event else (1.0, 1.0)
             result[TURNOVER] += fill_all(
-                rows, account, lots, pending, owned, path, closes, t, wide, thin, costs, returns
+                rows, account, lots, pending, owned, units, path, closes, t, wide, thin, costs, returns
             )
             cash = account[0].cash_micro * 1e-6
-        equity[t], gross = value(cash, owned, closes, known + t) if busy > 0 else (equity[t - 1], 0.0)
-        result[GROSS] += gross
-        if flat < 0 and t >= event and gross == 0.0:
-            flat = t - event
+            worth[0, t], worth[1, t] = value(cash, owned, closes, HISTORY + t)
+        else:
+            t = look_ahead(
+                cash, owned, now, units, active, busy, closes, seen, spoilt, budgets, weight, band, t, turn, worth,
+                outside,
+            )  # fmt: skip
+        if t >= bars:
+            break
         if (t + 1) % group == 0 or t == bars - 1:
-            same &= told(targets, t // group, now)
-        if same and busy == 0:
-            continue
-        believed = weight * (value(cash, owned, seen, known + t)[0] if spoilt else equity[t])
-        if same and waits == 0 and stays(owned, now, steps, seen, known + t, budgets, believed, band):
-            continue
-        waits, busy = size_all(lots, pending, units, steps, seen, known + t, now, budgets, believed, band)
-        same = True
+            for i in range(n):
+                now[i] = bounded(targets[t // group, i])
+        believed = weight * (value(cash, owned, seen, HISTORY + t)[0] if spoilt else worth[0, t])
+        waits, busy = size_all(lots, pending, units, active, seen, HISTORY + t, now, budgets, believed, band)
+        if t == turn:
+            turn = next_turn(targets, now, group, bars, t + 1)
+        t += 1
+        if t >= bars:
+            break
+    equity[:] = worth[0, :bars]
+    conclude(account, worth[1, :bars], event, capital, equity, result)
+
+
+@lean
+def conclude(  # noqa: PLR0917 - compiled code is called with positions
+    account: Any, gross: Float64Array, event: int, capital: float, equity: Float64Array, result: Float64Array
+) -> None:
+    """Write the result [8] of a path from its equity and gross exposure [bars]; turnover is there already."""
+    bars = len(equity)
+    flat = event
+    while flat < bars and gross[flat] != 0.0:
+        flat += 1
+    for t in range(bars):
+        result[GROSS] += gross[t]
     result[PNL] = equity[bars - 1] / capital - 1.0
     result[GROSS] /= bars * capital
     result[TURNOVER] /= capital
     result[COST] = (account[0].slippage + account[0].fees_micro * 1e-6) / capital
-    result[FLAT] = flat if flat >= 0 else bars - event
+    result[FLAT] = flat - event
     recovery(equity, event, capital, result)
 
 
-@njit(cache=True, nogil=True)
+@lean
 def recovery(equity: Float64Array, event: int, capital: float, result: Float64Array) -> None:
     """Write the deepest fall below the equity before the event, how much came back and how long that took."""
     before = equity[event - 1] if event > 0 else capital

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from tournaments.stress.compiled import lean
 from tournaments.stress.paths import (
     CLOSE,
     COIN,
@@ -105,7 +105,7 @@ def _loadings(level: float, given: Pool) -> tuple[float, float]:
     return (sqrt(b * b * v - b * b + 1.0) - b * sqrt(v)) / sqrt(v), b
 
 
-@njit(cache=True, nogil=True)
+@lean
 def set_close(bar: Float64Array, close: float) -> None:
     """Move a bar's close; high and low stay as far beyond its body as they were."""
     above = bar[HIGH] - max(bar[OPEN], bar[CLOSE])
@@ -115,7 +115,7 @@ def set_close(bar: Float64Array, close: float) -> None:
     bar[LOW] = max(FLOOR, min(bar[OPEN], bar[CLOSE]) - below)
 
 
-@njit(cache=True, nogil=True)
+@lean
 def multiply(path: Float64Array, times: float) -> None:
     """Multiply every move of a path [bars, symbols, 5]."""
     for t in range(path.shape[0]):
@@ -124,7 +124,7 @@ def multiply(path: Float64Array, times: float) -> None:
                 path[t, i, field] = max(FLOOR, 1.0 + times * (path[t, i, field] - 1.0))
 
 
-@njit(cache=True, nogil=True)
+@lean
 def drift(path: Float64Array, event: int, size: float, daily_sigma: Float64Array) -> None:
     """Add ``size`` daily deviations up to the event, spread evenly, and take them back after it."""
     for t in range(path.shape[0]):
@@ -134,7 +134,7 @@ def drift(path: Float64Array, event: int, size: float, daily_sigma: Float64Array
             set_close(path[t, i], path[t, i, CLOSE] + share * daily_sigma[i])
 
 
-@njit(cache=True, nogil=True)
+@lean
 def gap(path: Float64Array, event: int, size: float, daily_sigma: Float64Array) -> None:
     """Open the bar of the event ``size`` daily deviations away from the close before."""
     for i in range(path.shape[1]):
@@ -143,7 +143,7 @@ def gap(path: Float64Array, event: int, size: float, daily_sigma: Float64Array) 
             path[event, i, field] *= jump
 
 
-@njit(cache=True, nogil=True)
+@lean
 def correlate(path: Float64Array, common: float, own: float, sigma: Float64Array) -> None:
     """Mix each symbol's move with the mean of all, in deviations (``_loadings``)."""
     n = path.shape[1]
@@ -156,7 +156,7 @@ def correlate(path: Float64Array, common: float, own: float, sigma: Float64Array
             set_close(path[t, i], 1.0 + common * mean * sigma[i] + own * (path[t, i, CLOSE] - 1.0))
 
 
-@njit(cache=True, nogil=True)
+@lean
 def mirror(path: Float64Array) -> None:
     """Turn the moves of every second symbol upside down."""
     for t in range(path.shape[0]):
@@ -167,7 +167,7 @@ def mirror(path: Float64Array) -> None:
             bar[HIGH], bar[LOW] = max(FLOOR, high), max(FLOOR, low)
 
 
-@njit(cache=True, nogil=True)
+@lean
 def shock(  # noqa: PLR0917 - compiled code is called with positions
     code: int,
     path: Float64Array,
@@ -192,7 +192,7 @@ def shock(  # noqa: PLR0917 - compiled code is called with positions
         mirror(path)
 
 
-@njit(cache=True, nogil=True)
+@lean
 def spoil(  # noqa: PLR0917 - compiled code is called with positions
     seen: Float64Array,
     start: Float64Array,
@@ -222,7 +222,7 @@ def spoil(  # noqa: PLR0917 - compiled code is called with positions
             bar[i, LOW] = min(bar[i, LOW], bar[i, CLOSE])
 
 
-@njit(cache=True, nogil=True)
+@lean
 def mislead(  # noqa: PLR0917 - compiled code is called with positions
     targets: Float64Array, path: Float64Array, event: int, group: int, high: float, low: float
 ) -> None:

@@ -14,6 +14,7 @@ from numba import njit
 
 from engine.layout import RETURNS
 from market.bars import BarArray
+from tournaments.stress.compiled import lean
 
 OPEN, HIGH, LOW, CLOSE, VOLUME = range(5)
 SESSIONS = 20
@@ -251,7 +252,7 @@ def draw(given: Pool, paths: int, seed: int, block: float | None = None) -> Draw
     return Draws(sessions, bars, extra)
 
 
-@njit(cache=True, nogil=True)
+@lean
 def _blocks(uniform: Float64Array, count: int, bars: int, chance: float, sessions: Int64Array) -> None:
     """Choose each bar's session: a new one with a chance, else the one before, or its next where that has ended."""
     for path in range(len(uniform)):
@@ -264,7 +265,7 @@ def _blocks(uniform: Float64Array, count: int, bars: int, chance: float, session
             sessions[path, t] = session
 
 
-@njit(cache=True, nogil=True)
+@lean
 def lay_moves(sessions: Int64Array, moves: Float64Array, out: Float64Array) -> None:
     """Write the moves of one path, drawn ``sessions`` [bars], into ``out`` [bars, symbols, 5]."""
     bars = moves.shape[1]

@@ -10,6 +10,7 @@ from numba import njit
 from agents.strategies.policy import Policy
 from engine.layout import Table
 from market.bars import BarArray, empty_bars
+from tournaments.stress.compiled import lean, uncounted
 from tournaments.stress.paths import CLOSE, DAY_S, HIGH, LOW, OPEN, SECOND_NS, VOLUME, PathsError
 from tournaments.stress.stage import Stage, weight_of
 
@@ -45,12 +46,14 @@ def drive(  # noqa: PLR0917 - compiled code is called with positions
 
     Compiled once a policy and process: without numba's cache, which never finds a function that takes another again.
     """
+    rows, given, market, done = uncounted(state), uncounted(parameters), uncounted(bars), uncounted(closed)
+    now, scored, found = uncounted(targets), uncounted(scores), uncounted(features)
     for k in range(len(bars)):
-        loop(state, parameters, bars[k], closed, targets, scores, features)
+        loop(rows, given, market[k], done, now, scored, found)
         said[k] = targets
 
 
-@njit(cache=True, nogil=True)
+@lean
 def to_bars(paths: Float64Array, group: int, opens: Int64Array, interval_ns: int, out: Any) -> None:
     """Put paths [p, bars, n, 5] into a policy's bars, ``group`` to one: BAR [decisions, p * n].
 
@@ -105,10 +108,10 @@ def warm_up(given: Stage, entrant: Entrant) -> Warm:
     window = given.pool.window
     n, count = len(window.symbols), window.bars.shape[1]
     group = max(1, entrant.policy.interval_s // window.interval_s)
-    state, held, said = np.zeros(n, dtype=entrant.policy.state_dtype), np.zeros(n), []
-    for session in range(len(window.bars)):
-        bars = empty_bars(decisions(count, group), n)
+    state, held = np.zeros(n, dtype=entrant.policy.state_dtype), np.zeros(n)
+    bars = empty_bars(len(window.bars), decisions(count, group), n)
+    for session, into in enumerate(bars):
         opens = opens_of(given, 0, session, count)
-        to_bars(window.bars[session : session + 1], group, opens, window.interval_s * SECOND_NS, bars)
-        said.append(targets_of(entrant, state, held, bars))
-    return Warm(entrant, state, held, weight_of(given, np.concatenate(said)), group)
+        to_bars(window.bars[session : session + 1], group, opens, window.interval_s * SECOND_NS, into)
+    said = targets_of(entrant, state, held, bars.reshape(-1, n))
+    return Warm(entrant, state, held, weight_of(given, said), group)

@@ -16,7 +16,7 @@ from numba import njit
 
 from engine.layout import ACCOUNT
 from market.bars import empty_bars
-from tournaments.stress.book import RESULTS, dense_closes, run_paths
+from tournaments.stress.book import RESULTS, dense_closes, room_of, run_paths
 from tournaments.stress.families import (
     FAKE_HEADLINE,
     LIQUIDITY_DRAIN,
@@ -29,7 +29,7 @@ from tournaments.stress.families import (
     shock,
     spoil,
 )
-from tournaments.stress.paths import HISTORY, SECOND_NS, PathsError, lay_moves, to_prices
+from tournaments.stress.paths import HISTORY, SECOND_NS, PathsError, Pool, lay_moves, to_prices
 from tournaments.stress.policies import Entrant, Warm, decisions, opens_of, targets_of, to_bars, warm_up
 from tournaments.stress.scenarios import BATTERY, Scenario
 from tournaments.stress.stage import Stage
@@ -76,16 +76,15 @@ def lay_paths(  # noqa: PLR0917 - compiled code is called with positions
     start: Float64Array,
     sigma: Float64Array,
     daily_sigma: Float64Array,
-    before: Float64Array,
     out: Float64Array,
     closes: Float64Array,
 ) -> None:
-    """Write stressed paths [p, bars, n, 5] into ``out``, their closes after those ``before`` into ``closes``."""
+    """Write stressed paths [p, bars, n, 5] into ``out``, their closes into ``closes`` [p, n, room]."""
     for p in range(len(out)):
         lay_moves(sessions[p], moves, out[p])
         shock(code, out[p], event, size[p], turned[p], first, second, sigma, daily_sigma)
         to_prices(start, out[p])
-        dense_closes(out[p], before, closes[p])
+        dense_closes(out[p], closes[p])
 
 
 @njit(cache=True, nogil=True)
@@ -98,7 +97,6 @@ def spoil_paths(  # noqa: PLR0917 - compiled code is called with positions
     uniform: Float64Array,
     start: Float64Array,
     daily_sigma: Float64Array,
-    before: Float64Array,
     out: Float64Array,
     closes: Float64Array,
 ) -> None:
@@ -106,7 +104,7 @@ def spoil_paths(  # noqa: PLR0917 - compiled code is called with positions
     for p in range(len(out)):
         out[p] = true[p]
         spoil(out[p], start, begins[p], frozen, corrupt, size[p], uniform[p], daily_sigma)
-        dense_closes(out[p], before, closes[p])
+        dense_closes(out[p], closes[p])
 
 
 def simulate(
@@ -136,21 +134,21 @@ def simulate(
     for entrant in entrants:
         if not np.isfinite(entrant.parameters).all():
             raise PathsError(f"{entrant.name}: parameters {entrant.parameters.tolist()} must be finite")
-    warm = [warm_up(given, entrant) for entrant in entrants]
     plans = [plan(scenario, given.pool, given.draws) for scenario in (None, *scenarios)]
     paths, bars = given.draws.sessions.shape
-    results = np.zeros((len(warm), len(plans), paths, RESULTS))
-    equity = np.zeros((len(warm), len(plans), paths if curves else 0, bars))
+    results = np.zeros((len(entrants), len(plans), paths, RESULTS))
+    equity = np.zeros((len(entrants), len(plans), paths if curves else 0, bars))
     starts = iter(range(0, paths, CHUNK))  # of all workers: who is done takes the next
-    workers = [_Worker(given, warm, plans, (results, equity)) for _ in range(min(threads, -(-paths // CHUNK)))]
-    with ThreadPoolExecutor(len(workers)) as pool:
+    with ThreadPoolExecutor(threads) as pool:
+        warm = list(pool.map(warm_up, repeat(given), entrants))
+        workers = [_Worker(given, warm, plans, (results, equity)) for _ in range(min(threads, -(-paths // CHUNK)))]
         list(pool.map(_Worker.run, workers, repeat(starts)))
     weights = np.array([each.weight for each in warm])
     return Outcomes(given, tuple(scenarios), names, weights, results, equity)
 
 
 class _Market(NamedTuple):
-    """Paths f8 [p, bars, n, 5] and their closes f8 [p, h + bars, n], those before them first."""
+    """Paths f8 [p, bars, n, 5] and their closes f8 [p, n, room_of(bars)], those before them first."""
 
     paths: Float64Array
     closes: Float64Array
@@ -158,6 +156,14 @@ class _Market(NamedTuple):
     def part(self, count: int) -> "_Market":
         """Return room for the first ``count`` paths."""
         return _Market(self.paths[:count], self.closes[:count])
+
+
+def _market(pool: Pool) -> _Market:
+    """Return room for a chunk of paths; the closes before them are the same for all."""
+    n = len(pool.start)
+    closes = np.zeros((CHUNK, n, room_of(pool.length)))
+    closes[:, :, :HISTORY] = pool.closes.T
+    return _Market(np.empty((CHUNK, pool.length, n, 5)), closes)
 
 
 class _Worker:
@@ -171,7 +177,7 @@ class _Worker:
         bars, n = given.pool.length, len(given.pool.start)
         self.account = np.zeros(1, dtype=ACCOUNT)
         self.account["cash_micro"] = round(given.terms.capital * MICRO)
-        self.rooms = [_Market(np.empty((CHUNK, bars, n, 5)), np.empty((CHUNK, HISTORY + bars, n))) for _ in range(3)]
+        self.rooms = [_market(given.pool) for _ in range(3)]
         self.bars = {each.group: empty_bars(decisions(bars, each.group), CHUNK * n) for each in warm}
         self.scratch = np.empty((CHUNK, bars))
 
@@ -204,14 +210,14 @@ class _Worker:
         lay_paths(
             scenario.code, scenario.event, scenario.size[self.mine], scenario.turned[self.mine], scenario.first,
             scenario.second, self.given.draws.sessions[self.mine], pool.moves, pool.start, pool.sigma,
-            pool.daily_sigma, pool.closes, out.paths, out.closes,
+            pool.daily_sigma, out.paths, out.closes,
         )  # fmt: skip
 
     def _spoil(self, scenario: Plan, true: _Market, out: _Market) -> None:
         pool = self.given.pool
         spoil_paths(
             true.paths, scenario.turned[self.mine], scenario.event, scenario.first, scenario.size[self.mine],
-            self.given.draws.bars[self.mine], pool.start, pool.daily_sigma, pool.closes, out.paths, out.closes,
+            self.given.draws.bars[self.mine], pool.start, pool.daily_sigma, out.paths, out.closes,
         )  # fmt: skip
 
     def _targets(self, scenario: Plan, seen: Float64Array) -> list[Float64Array]:

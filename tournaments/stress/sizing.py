@@ -1,11 +1,10 @@
 """From a target to the lots that a book waits for, compiled: the rules of engine.decisions for one strategy alone."""
 
-from numba import njit
-
 from engine.decisions import truncated_lots
+from tournaments.stress.compiled import lean
 
 
-@njit(cache=True, nogil=True)
+@lean
 def wanted_change(  # noqa: PLR0917 - compiled code is called with positions
     target: float, capital: float, price: float, unit: float, has: int, band: float
 ) -> int:
@@ -22,7 +21,7 @@ def wanted_change(  # noqa: PLR0917 - compiled code is called with positions
     return delta
 
 
-@njit(cache=True, nogil=True)
+@lean
 def renewed(  # noqa: PLR0917 - compiled code is called with positions
     target: float, capital: float, price: float, unit: float, lots: int, pending: int, band: float
 ) -> int:

@@ -1,14 +1,16 @@
-"""The season: every round with its standings and capital, newest first; and the form that asks for one more."""
+"""The season: every round with its standings and capital, newest first; its measures; the form that asks for more."""
 
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods
 
+from controlroom.access.headers import allow_inline_styles
+from controlroom.live.rows import strategies
 from controlroom.live.source import read_now
 from controlroom.pages.formats import plain
 from controlroom.pages.station import station_page
@@ -24,14 +26,36 @@ if TYPE_CHECKING:
     from tournaments.record import RoundRecord, Score
 
 SHOWN = 26  # rounds on a page: half a year
+DEPLOYED, SHADOW = "deployed", "shadow"  # as Allocation has them in its address
+KINDS = ((DEPLOYED, "Deployed"), (SHADOW, "SHADOW"))
 
 
+@allow_inline_styles
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
     """Show the season."""
     return _page(request)
 
 
+@require_GET
+def history(request: HttpRequest) -> HttpResponse:
+    """Return the six measures of the newest two years, of one kind of rounds; nothing (204) to who has seen them."""
+    from controlroom.pages.tournaments import measures, measures_told  # noqa: PLC0415 - the package's docstring says why
+
+    view, which = read_now()[0].view or {}, _which(request)
+    shadow = which == SHADOW
+    digest = measures.digest(which, list(agents_of(view, strategies(view)["order"]).values()))
+    if request.GET.get("seen") == digest:
+        return HttpResponse(status=204)
+    found = measures.measured(station_bars=not shadow)
+    return JsonResponse({"of": which, "digest": digest, **measures_told.told(found, view, shadow=shadow)})
+
+
+def _which(request: HttpRequest) -> str:
+    return SHADOW if request.GET.get("of") == SHADOW else DEPLOYED
+
+
+@allow_inline_styles
 @require_http_methods(["GET", "POST"])
 def run(request: HttpRequest) -> HttpResponse:
     """Ask for a round and show it; what is wrong is a sentence beside the form."""
@@ -81,6 +105,7 @@ def _page(request: HttpRequest, typed: dict[str, str] | None = None, problem: st
     ]
     context = {
         "tab": "season", "rounds": rows, "count": len(held), "number": number, "older": len(held) > begin + SHOWN,
+        "of": _which(request), "kinds": KINDS, "shadow_count": sum(not row.station_bars for row in held),
         "rules": selectors.active_rules(), "typed": typed or {"seed": "1", "capital": "1000000"}, "problem": problem,
     }  # fmt: skip
     response = station_page(request, "pages/tournaments/season.html", page="Tournaments", context=context, now=now)
