@@ -5,7 +5,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser import scripted
 from tests.browser.stage import Stage
-from tests.browser.test_access_for_all import themed, violations
+from tests.browser.test_access_for_all import NOTHING_ASIDE, themed, violations
 
 pytestmark = pytest.mark.browser
 
@@ -45,7 +45,7 @@ def test_all_of_it_can_be_read_with_breakers_tripped(context: BrowserContext, st
     expect(page.locator("#correlation td[data-shade='-4']").first).to_have_text("\u22120.90")
     for width in (1280, 1366, 1920):
         page.set_viewport_size({"width": width, "height": 720})
-        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") == 0
+        page.wait_for_function(NOTHING_ASIDE)
     assert violations(page) == ""
 
 
