@@ -67,18 +67,15 @@ def allocate(
     run = hedge.run(losses) if len(losses) else None
     state = hedge.start(len(agents)) if run is None else run.state
     log_e = _log_evidence(settled)
-    alike = look_alikes(_signals([*settled], entries, agents), awake)
-    pull, new = rules.diversity_adjustment, dict(novelty or {})
+    alike, new = look_alikes(_signals([*settled], entries, agents), awake), dict(novelty or {})
     wishes = Wishes(
         base=base_shares(
             *_ratios(scores), present=~benched, by_sharpe=rules.base_performance, head_start=rules.sharpe_offset
         ),
         hedge=hedge.weights(state, awake & ~benched),
         pool=_pool(log_e, rules),
-        factors=1.0 - pull * (1.0 - diversity_factors(alike, awake)),
-        bonus=innovation_bonus(
-            [row.contribution for row in scores], [new.get(name, 0.0) for name in agents], rules.innovation_bonus
-        ),
+        factors=1.0 - rules.diversity_adjustment * (1.0 - diversity_factors(alike, awake)),
+        bonus=_bonus(scores, new, rules),
     )
     decision = decide(
         held, wishes, benched=benched, ceilings=[standing[name].ceiling for name in agents], limits=_limits(rules)
@@ -89,6 +86,11 @@ def allocate(
         raw_regret=hedge.regret(state), regret_bound=hedge.regret_bound(state), deployed_regret=deployed,
         settled_rounds=len(settled), standing={**known, **standing}, novelty=new,
     )  # fmt: skip
+
+
+def _bonus(scores: Sequence[Score], new: Mapping[str, float], rules: Rules) -> Float64Array:
+    added = [row.contribution for row in scores]
+    return innovation_bonus(added, [new.get(row.agent, 0.0) for row in scores], rules.innovation_bonus)
 
 
 def _held(

@@ -6,7 +6,6 @@ permission that no scope names is out of its reach, whoever owns it and whatever
 
 import hashlib
 import logging
-import os
 import secrets
 import sys
 from collections.abc import Iterable
@@ -21,6 +20,7 @@ from django.utils import timezone
 
 from controlroom.access import throttle
 from controlroom.access.actions import audit
+from controlroom.access.handover import write_private
 from controlroom.access.models import ApiToken, User
 from controlroom.access.permissions import named
 from events.actions import in_turn
@@ -201,12 +201,7 @@ def hand_over(paths: DataPaths, issued: Issued, *, terminal: bool) -> str:
         sys.stderr.flush()
         return f"on this terminal, until {until}"
     file = paths.secrets / f"token-{token.pk}"
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-        handle.write(f"owner: {token.owner}\nname: {token.name}\ntoken: {issued.secret}\nuntil: {until}\n")
-    draft.replace(file)
+    write_private(file, f"owner: {token.owner}\nname: {token.name}\ntoken: {issued.secret}\nuntil: {until}\n")
     return f"in {file}, until {until}; move it to where it is used"
 
 

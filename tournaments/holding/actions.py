@@ -103,10 +103,8 @@ def settle_due(rows: Iterable[TournamentRound], *, load: Callable[[TournamentRou
         try:
             for step, _ in _driven(row, lambda _request, row=row: load(row)).steps():  # type: ignore[misc] # row is bound
                 log.info("round %s: %s", row.round_id, step)
-        except (ValueError, OSError, LeaseLostError, DatabaseError) as error:
-            log.warning("round %s cannot be settled: %s", row.round_id, error)
-        except Exception:
-            log.exception("round %s cannot be settled", row.round_id)
+        except Exception as error:  # noqa: BLE001 - said, with its kind; the next round may not hang on it
+            log.warning("round %s cannot be settled: %s: %s", row.round_id, type(error).__name__, error)
         if row.state == "settled":
             done.append(row)
     return done
